@@ -1,0 +1,1 @@
+"""From a log to stored turns: sources, decoders, and the ingest loop."""

@@ -1,0 +1,1 @@
+"""Eval sets: what the product's owner tests."""

@@ -1,0 +1,306 @@
+"""Settings: read once, from `offmap.toml` and `OFFMAP_*` variables, into one frozen value.
+
+Sources, later ones win: the defaults below, `offmap.toml`, the environment, the command line. A setting `section.key` is
+`[section] key = ...` in the file and `OFFMAP_SECTION_KEY` in the environment; the short names of `ENVIRONMENT_NAMES` are
+fixed and stay. An unknown or bad setting is a `SettingError` that names it, its value and the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from monitor.errors import SettingError
+
+__all__ = ["CONFIG_FILE", "FOREIGN_NAMES", "Setting", "Settings", "describe", "load"]
+
+CONFIG_FILE = "offmap.toml"
+
+#: Names that other programs and people already rely on, beside the regular OFFMAP_SECTION_KEY.
+ENVIRONMENT_NAMES = {
+    "OFFMAP_STORE": "store.path",
+    "OFFMAP_SLACK_WEBHOOK": "alerts.slack_webhook",
+    "OFFMAP_PUBLIC_URL": "serve.public_url",
+    "OFFMAP_ALLOW_PRIVATE_WEBHOOKS": "alerts.allow_private_webhooks",
+    "OFFMAP_SECRET_KEY": "serve.secret_key",
+}
+
+#: Variables with our prefix that are no settings: where the file is, and where the benchmarks' data is.
+FOREIGN_NAMES = frozenset({"OFFMAP_CONFIG", "OFFMAP_DATA"})
+
+
+def _setting(
+    default: Any,
+    meaning: str,
+    *,
+    choices: tuple[Any, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    secret: bool = False,
+) -> Any:
+    metadata = {"meaning": meaning, "choices": choices, "low": low, "high": high, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    path: str = _setting("offmap.duckdb", "a DuckDB file, or `ducklake:PATH` for a DuckLake catalog with Parquet files beside it")
+    memory_limit: str = _setting("", "DuckDB's memory limit, such as 4GB; empty leaves DuckDB's own default")
+    threads: int = _setting(0, "DuckDB's threads; 0 takes one a core", low=0, high=1024)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    batch_rows: int = _setting(2000, "records a transaction", low=1, high=1_000_000)
+    redact: bool = _setting(False, "replace mails, phones, cards, IBANs and keys before anything is stored")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    kind: str = _setting("onnx", "which encoder makes the vectors", choices=("onnx", "sentence-transformers", "hashing"))
+    model: str = _setting("", "model name or folder for sentence-transformers; the others need none")
+    threads: int = _setting(0, "threads of the encoder; 0 takes one a core", low=0, high=1024)
+
+
+@dataclass(frozen=True, slots=True)
+class AtlasSettings:
+    clusterer: str = _setting("leiden", "how topics are found", choices=("leiden", "hdbscan"))
+    neighbours: int = _setting(15, "neighbours of a text in the graph", low=2, high=200)
+    resolution_broad: float = _setting(1.0, "Leiden's resolution of the broad level", low=0.01, high=100)
+    resolution_middle: float = _setting(3.0, "Leiden's resolution of the middle level", low=0.01, high=100)
+    resolution_fine: float = _setting(8.0, "Leiden's resolution of the fine level", low=0.01, high=100)
+    seed: int = _setting(1, "seed of every random choice", low=0)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisSettings:
+    environments: tuple[str, ...] = _setting(
+        ("production",), "environments that count as traffic; a turn that names none counts always"
+    )
+    flood_turns: int = _setting(30, "one prompt this often, mostly from one user or within an hour, is a flood", low=2)
+    intents_file: str = _setting("", "a TOML file of intents with examples; empty takes the eval set's labels")
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageSettings:
+    min_eval_items: int = _setting(30, "fewer distinct eval items than this say nothing about coverage", low=5)
+    interval: float = _setting(0.9, "probability that an interval should hold the truth", low=0.5, high=0.999)
+    bootstrap: int = _setting(200, "bootstrap replicates over conversations", low=20, high=10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class GapSettings:
+    min_conversations: int = _setting(5, "a gap has at least this many conversations", low=1)
+    alert_share: float = _setting(0.005, "uncovered share of the traffic, at the interval's low end, that deserves an alert", low=0, high=1)
+    examples: int = _setting(5, "examples shown with a gap", low=1, high=50)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    redact: bool = _setting(True, "replace mails, phones, cards, IBANs and keys in everything that leaves")
+    near_duplicate: float = _setting(0.95, "cosine from which a turn is a near duplicate of an eval item and stays out", low=0.5, high=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    slack_webhook: str = _setting("", "Slack incoming webhook", secret=True)
+    allow_private_webhooks: bool = _setting(False, "allow webhook addresses in private ranges")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    public_url: str = _setting("", "address under which people reach the app, for links")
+    secret_key: str = _setting("", "key that signs sessions", secret=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting. Build it with `load`; change a copy with `with_value`."""
+
+    store: StoreSettings = field(default_factory=StoreSettings)
+    ingest: IngestSettings = field(default_factory=IngestSettings)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    atlas: AtlasSettings = field(default_factory=AtlasSettings)
+    analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
+    coverage: CoverageSettings = field(default_factory=CoverageSettings)
+    gaps: GapSettings = field(default_factory=GapSettings)
+    export: ExportSettings = field(default_factory=ExportSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
+
+    def value(self, name: str) -> Any:
+        section, _, key = name.partition(".")
+        return getattr(getattr(self, section), key)
+
+    def with_value(self, name: str, value: object, *, source: str) -> Settings:
+        """A copy with one setting changed, checked. `source` is named in the error."""
+        section, _, key = name.partition(".")
+        known = _known()
+        if name not in known:
+            raise SettingError(f"unknown setting {name} = {value!r} ({source}){_nearest(name, known)}")
+        checked = _check(known[name], value, source)
+        return replace(self, **{section: replace(getattr(self, section), **{key: checked})})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as `offmap config show` lists it."""
+
+    name: str
+    value: Any
+    source: str
+    meaning: str
+    secret: bool
+
+    @property
+    def shown(self) -> str:
+        if self.secret:
+            return "(set, hidden)" if self.value else "(not set)"
+        return ", ".join(self.value) if isinstance(self.value, tuple) else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    name: str
+    kind: Any
+    default: Any
+    metadata: Mapping[str, Any]
+
+
+def load(
+    environment: Mapping[str, str],
+    *,
+    file: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """Read the settings; also where each one that is not a default came from.
+
+    `file` is `OFFMAP_CONFIG`, or `offmap.toml` in the working folder when it exists. `overrides` are the command line's.
+    """
+    settings, sources = Settings(), {}
+    for name, value, source in _given(environment, file, overrides or {}):
+        settings = settings.with_value(name, value, source=source)
+        sources[name] = source
+    return settings, sources
+
+
+def describe(settings: Settings, sources: Mapping[str, str]) -> list[Setting]:
+    """Every setting with its value and where it came from, for `config show`."""
+    return [
+        Setting(
+            name=known.name,
+            value=settings.value(known.name),
+            source=sources.get(known.name, "default"),
+            meaning=known.metadata["meaning"],
+            secret=known.metadata["secret"],
+        )
+        for known in _known().values()
+    ]
+
+
+def _given(
+    environment: Mapping[str, str], file: Path | None, overrides: Mapping[str, object]
+) -> Iterator[tuple[str, object, str]]:
+    path = file or (Path(environment["OFFMAP_CONFIG"]) if environment.get("OFFMAP_CONFIG") else Path(CONFIG_FILE))
+    explicit = file is not None or bool(environment.get("OFFMAP_CONFIG"))
+    if explicit or path.is_file():
+        yield from ((name, value, str(path)) for name, value in _read_file(path))
+    regular = {"OFFMAP_" + name.replace(".", "_").upper(): name for name in _known()}
+    names = {**regular, **ENVIRONMENT_NAMES}
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith("OFFMAP_") or variable in FOREIGN_NAMES:
+            continue
+        if variable not in names:
+            raise SettingError(f"unknown variable {variable}={text!r}{_nearest(variable, {**names, **dict.fromkeys(FOREIGN_NAMES)})}")
+        yield names[variable], text, variable
+    yield from ((name, value, "command line") for name, value in overrides.items())
+
+
+def _read_file(path: Path) -> Iterator[tuple[str, object]]:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise SettingError(f"settings file {path} does not exist: create it with `offmap init`, or unset OFFMAP_CONFIG") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingError(f"settings file {path} cannot be read as TOML: {error}") from error
+    for section, content in document.items():
+        if not isinstance(content, dict):
+            raise SettingError(f"{path}: {section} = {content!r} stands outside a section{_nearest(section, _known())}")
+        for key, value in content.items():
+            yield f"{section}.{key}", value
+
+
+def _known() -> dict[str, _Known]:
+    known = {}
+    for section in fields(Settings):
+        owner: Any = section.default_factory
+        hints = get_type_hints(owner)
+        for item in fields(owner):
+            name = f"{section.name}.{item.name}"
+            known[name] = _Known(name, hints[item.name], _default(item), item.metadata)
+    return known
+
+
+def _default(item: Field[Any]) -> Any:
+    return item.default
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    if not found:  # the key may be right and its section wrong
+        found = [candidate for candidate in known if candidate.rpartition(".")[2] == name.rpartition(".")[2]][:1]
+    return f"; did you mean {found[0]}?" if found else "; `offmap config show` lists them all"
+
+
+def _check(known: _Known, value: object, source: str) -> Any:
+    shown = "(hidden)" if known.metadata["secret"] else repr(value)
+    where = f"setting {known.name} = {shown} ({source})"
+    try:
+        checked = _convert(known.kind, value)
+    except ValueError as error:
+        raise SettingError(f"{where} must be {error}") from None
+    choices, low, high = known.metadata["choices"], known.metadata["low"], known.metadata["high"]
+    if choices and checked not in choices:
+        nearest = difflib.get_close_matches(str(checked), [str(choice) for choice in choices], n=1, cutoff=0.3)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise SettingError(f"{where} must be one of {', '.join(map(str, choices))}{hint}")
+    if low is not None and not low <= checked:
+        raise SettingError(f"{where} must be at least {low:g}; the default is {known.default}")
+    if high is not None and not checked <= high:
+        raise SettingError(f"{where} must be at most {high:g}; the default is {known.default}")
+    return checked
+
+
+def _convert(kind: Any, value: object) -> Any:
+    """The value as its type, from TOML's types or from a variable's text; `ValueError` says what it must be."""
+    if kind is bool:
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in words:
+            return words[value.lower()]
+        raise ValueError("true or false")
+    if kind is int or kind is float:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError("a number")
+        try:
+            return kind(value) if isinstance(value, str) or kind is float or value == int(value) else _not_whole()
+        except (ValueError, OverflowError):
+            raise ValueError("a whole number" if kind is int else "a number") from None
+    if kind is str:
+        if not isinstance(value, str):
+            raise ValueError("a text")
+        return value
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise ValueError("a list of texts")
+
+
+def _not_whole() -> int:
+    raise ValueError("a whole number")
