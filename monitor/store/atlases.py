@@ -1,0 +1,133 @@
+"""Atlases with their topics, lineage and assignments: tables `atlases`, `topics`, `topic_lineage`, `assignments`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from monitor.store.database import Database
+from monitor.store.rows import KEY, shape
+
+__all__ = ["ASSIGNMENTS", "AtlasRow", "Atlases", "LineageRow", "TopicRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class AtlasRow:
+    """One fitted characterisation of a window. `parameters` is JSON text; `fingerprint` is a hash of what went in."""
+
+    atlas_id: str
+    created_at: datetime
+    window_start: datetime
+    window_end: datetime
+    encoder: str
+    recipe: str
+    clusterer: str
+    parameters: str
+    turns: int
+    texts: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRow:
+    """A topic on level 0 (broad), 1 (middle) or 2 (fine). `representatives` are turn keys, never texts."""
+
+    topic_id: str
+    level: int
+    parent: str | None
+    label: str
+    keywords: tuple[str, ...]
+    turns: int
+    conversations: int
+    users: int
+    share: float
+    representatives: tuple[int, ...]
+    first_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LineageRow:
+    """What became of a topic since the atlas before: born, kept, grew, split, merged or died."""
+
+    topic_id: str
+    event: str
+    other: str | None
+    shared: float
+
+
+_ATLAS = shape(AtlasRow)
+_TOPIC = shape(TopicRow)
+_LINEAGE = shape(LineageRow)
+
+#: What the atlas says of each turn.
+ASSIGNMENTS = pa.schema(
+    [
+        pa.field("turn_key", KEY),
+        pa.field("text_hash", pa.binary()),
+        pa.field("broad", pa.string()),
+        pa.field("middle", pa.string()),
+        pa.field("fine", pa.string()),
+        pa.field("act", pa.string()),
+        pa.field("flood", pa.bool_()),
+        pa.field("intent", pa.string()),
+        pa.field("intent_similarity", pa.float32()),
+    ]
+)
+
+
+class Atlases:
+    """Written whole under their id; readers find them through the published run."""
+
+    TABLES = ("atlases", "topics", "topic_lineage", "assignments")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def write(
+        self,
+        atlas: AtlasRow,
+        topics: Sequence[TopicRow],
+        lineage: Sequence[LineageRow],
+        assignments: pa.Table,
+    ) -> bool:
+        """Replace what an unfinished run left under this id. False, and nothing written, when it is published."""
+        own = {"atlas_id": atlas.atlas_id}
+        with self._database.transaction():
+            if self._database.value("SELECT count(*) FROM published_runs WHERE atlas_id = ?", [atlas.atlas_id]):
+                return False
+            for table in self.TABLES:
+                self._database.execute(f"DELETE FROM {table} WHERE atlas_id = ?", [atlas.atlas_id])
+            self._database.insert("atlases", _ATLAS.table([atlas]))
+            self._database.insert("topics", _TOPIC.table(topics, **own))
+            self._database.insert("topic_lineage", _LINEAGE.table(lineage, **own))
+            rows = assignments.select(ASSIGNMENTS.names).cast(ASSIGNMENTS)
+            identifier = pa.array([atlas.atlas_id] * rows.num_rows, pa.string())
+            self._database.insert("assignments", rows.append_column("atlas_id", identifier))
+        return True
+
+    def load(self, atlas_id: str) -> AtlasRow | None:
+        found = _ATLAS.read(self._database.query("SELECT * FROM atlases WHERE atlas_id = ?", [atlas_id]))
+        return found[0] if found else None
+
+    def topics(self, atlas_id: str) -> list[TopicRow]:
+        """From the broad to the fine, the largest first."""
+        return _TOPIC.read(
+            self._database.query(
+                "SELECT * FROM topics WHERE atlas_id = ? ORDER BY level, turns DESC, topic_id", [atlas_id]
+            )
+        )
+
+    def lineage(self, atlas_id: str) -> list[LineageRow]:
+        return _LINEAGE.read(
+            self._database.query(
+                "SELECT * FROM topic_lineage WHERE atlas_id = ? ORDER BY topic_id, event, other", [atlas_id]
+            )
+        )
+
+    def assignments(self, atlas_id: str) -> pa.Table:
+        """The columns of `ASSIGNMENTS`, ordered by turn_key."""
+        names = ", ".join(ASSIGNMENTS.names)
+        return self._database.query(f"SELECT {names} FROM assignments WHERE atlas_id = ? ORDER BY turn_key", [atlas_id])

@@ -1,0 +1,78 @@
+"""Exports that were made, and which turns each holds: tables `exports` and `export_turns`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from monitor.store.database import Database
+from monitor.store.rows import KEY, shape, values
+
+__all__ = ["ExportRow", "Exports"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRow:
+    """A set of examples that left the store. `manifest` is JSON text."""
+
+    export_id: str
+    created_at: datetime
+    path: str
+    format: str
+    manifest: str
+    turn_keys: tuple[int, ...]
+
+
+_EXPORT = shape(ExportRow, leave_out=["turn_keys"])
+
+
+class Exports:
+    """Kept so that a deletion can name the files that still hold what was deleted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, export: ExportRow) -> None:
+        """Keep an export; the same id again replaces it."""
+        keys = export.turn_keys
+        with self._database.transaction():
+            for table in ("exports", "export_turns"):
+                self._database.execute(f"DELETE FROM {table} WHERE export_id = ?", [export.export_id])
+            self._database.insert("exports", _EXPORT.table([export]))
+            self._database.insert(
+                "export_turns",
+                pa.table(
+                    {
+                        "export_id": pa.array([export.export_id] * len(keys), pa.string()),
+                        "ordinal": pa.array(range(len(keys)), pa.int64()),
+                        "turn_key": pa.array(keys, KEY),
+                    }
+                ),
+            )
+
+    def read(self) -> list[ExportRow]:
+        """Every export, the latest first."""
+        return self._read("true")
+
+    def containing(self, turn_keys: Sequence[int]) -> list[ExportRow]:
+        """The exports with at least one of these turns, the latest first."""
+        return self._read(
+            "export_id IN (SELECT export_id FROM export_turns SEMI JOIN asked USING (turn_key))",
+            asked=pa.table({"turn_key": pa.array(turn_keys, KEY)}),
+        )
+
+    def _read(self, condition: str, **tables: pa.Table) -> list[ExportRow]:
+        exports = self._database.query(
+            f"SELECT * FROM exports WHERE {condition} ORDER BY created_at DESC, export_id", (), **tables
+        ).to_pylist()
+        return [self._row(export) for export in exports]
+
+    def _row(self, export: dict[str, Any]) -> ExportRow:
+        found = self._database.query(
+            "SELECT turn_key FROM export_turns WHERE export_id = ? ORDER BY ordinal", [export["export_id"]]
+        )
+        return ExportRow(**export, turn_keys=tuple(values(found, 0)))

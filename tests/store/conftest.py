@@ -1,0 +1,36 @@
+"""A store of each kind, for the contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from monitor.records import Turn
+from monitor.store import Store
+
+NOON = datetime(2026, 3, 1, 12)
+
+
+@pytest.fixture(params=["duckdb", "ducklake"])
+def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The path of a store that does not exist yet."""
+    return str(tmp_path / "offmap.duckdb") if request.param == "duckdb" else f"ducklake:{tmp_path / 'offmap.ducklake'}"
+
+
+@pytest.fixture
+def store(name: str) -> Iterator[Store]:
+    with Store.open(name, threads=2) as opened:
+        yield opened
+
+
+def make_turn(turn_id: str = "t1", **fields: object) -> Turn:
+    values: dict[str, object] = {
+        "turn_id": turn_id,
+        "user_text": f"text of {turn_id}",
+        "created_at": NOON,
+        "conversation_id": f"conversation of {turn_id}",
+    }
+    return Turn(**{**values, **fields})  # type: ignore[arg-type]
