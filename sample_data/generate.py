@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--small", action="store_true", help=f"about 600 turns (scale {SMALL_SCALE}), as committed")
     chosen = parser.parse_args(arguments)
     make = Scenario.control if chosen.control else Scenario.planted
-    data = generate(make(chosen.seed, SMALL_SCALE if chosen.small else 1.0), load_catalogue())
+    data = generate(make(chosen.seed, SMALL_SCALE if chosen.small else 1.0), load_catalogue(seed=chosen.seed))
     out = chosen.out or HERE / ("small" if chosen.small else "out")
     write(data, out)
     print(f"{len(data.turns)} turns and {len(data.evalset)} eval items in {out}")

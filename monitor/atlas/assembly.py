@@ -1,0 +1,150 @@
+"""The atlas as it is stored: topics with ids that survive a refit, and what each turn belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor.atlas.acts import ACTS
+from monitor.atlas.corpus import Corpus
+from monitor.atlas.lineage import match_topics
+from monitor.atlas.timeline import first_seen
+from monitor.atlas.topics import Topics, members
+from monitor.records import short_hash
+from monitor.store.atlases import ASSIGNMENTS, LineageRow, TopicRow
+from monitor.store.store import Store
+
+__all__ = ["Atlas", "AtlasDraft", "TurnFacts", "assemble", "moment", "read_atlas"]
+
+_LEVEL_COLUMNS = ("broad", "middle", "fine")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFacts:
+    """What was found of each turn [t]: topic on each level [3, t], act (position in `ACTS`, -1), flood, intent."""
+
+    topics: NDArray[np.int64]
+    acts: NDArray[np.int64]
+    flood: NDArray[np.bool_]
+    intents: Sequence[str | None]
+    intent_similarity: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class AtlasDraft:
+    """Rows ready to be stored."""
+
+    topics: Sequence[TopicRow]
+    lineage: Sequence[LineageRow]
+    assignments: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """A stored atlas over the turns of a corpus: `of_turns` [3, t] are positions in `topics`, -1 for none."""
+
+    topics: Sequence[TopicRow]
+    of_turns: NDArray[np.int64]
+    is_act: NDArray[np.bool_]
+    flood: NDArray[np.bool_]
+
+
+def assemble(corpus: Corpus, topics: Topics, facts: TurnFacts, *, atlas_id: str, store: Store) -> AtlasDraft:
+    """Give topics their ids, from the published atlas where they are the same topics, and make the rows."""
+    own = np.where(facts.acts >= 0, -1, facts.topics)  # acts follow a topic; they do not make it
+    rows = [members(own[level], len(topics.labels[level])) for level in range(3)]
+    lineage = match_topics(
+        _published_topics(store),
+        {level: [corpus.keys[member] for member in rows[level]] for level in range(3)},
+        minted=lambda level, number: "t" + short_hash(atlas_id, str(level), str(number), length=8),
+    )
+    subjects = max(int((facts.acts < 0).sum()), 1)
+    first_turn = corpus.first_turn
+    found = []
+    for level in range(3):
+        for number, member in enumerate(rows[level]):
+            parent = int(topics.parents[level][number])
+            found.append(
+                TopicRow(
+                    topic_id=lineage.ids[level][number],
+                    level=level,
+                    parent=None if parent < 0 else lineage.ids[level - 1][parent],
+                    label=topics.labels[level][number].text,
+                    keywords=topics.labels[level][number].keywords,
+                    turns=len(member),
+                    conversations=len(np.unique(corpus.conversation[member])),
+                    users=len(np.unique(corpus.user[member])),
+                    share=len(member) / subjects,
+                    representatives=tuple(int(corpus.keys[first_turn[text]]) for text in topics.central[level][number]),
+                    first_seen=moment(first_seen(corpus.created[member], corpus.conversation[member])),
+                )
+            )
+    return AtlasDraft(found, lineage.events, _assignments(corpus, facts, lineage.ids))
+
+
+def read_atlas(store: Store, atlas_id: str, corpus: Corpus) -> Atlas:
+    """The stored atlas, its assignments in the order of the corpus."""
+    topics = store.atlases.topics(atlas_id)
+    position = {topic.topic_id: number for number, topic in enumerate(topics)}
+    table = store.atlases.assignments(atlas_id)
+    keys = table.column("turn_key").to_numpy()
+    order = np.searchsorted(keys, corpus.keys)
+    levels = []
+    for column in _LEVEL_COLUMNS:
+        encoded = table.column(column).combine_chunks().dictionary_encode()
+        names: list[Any] = encoded.dictionary.to_pylist()
+        numbers = np.array([position[name] for name in names] + [-1], np.int64)
+        codes = encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
+        levels.append(numbers[codes][order])
+    is_act = table.column("act").is_valid().to_numpy()[order]
+    flood = table.column("flood").to_numpy()[order]
+    return Atlas(topics, np.stack(levels), is_act, flood)
+
+
+def moment(microseconds: int) -> datetime:
+    """Naive UTC of microseconds since 1970."""
+    return datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(microseconds=int(microseconds))
+
+
+def _published_topics(store: Store) -> dict[int, dict[str, NDArray[np.uint64]]]:
+    """Turn keys of each topic of the published atlas, by level; acts left out."""
+    run = store.runs.current()
+    if run is None:
+        return {}
+    table = store.atlases.assignments(run.atlas_id)
+    table = table.filter(table.column("act").is_null())
+    found: dict[int, dict[str, NDArray[np.uint64]]] = {}
+    for level, column in enumerate(_LEVEL_COLUMNS):
+        keys = table.column("turn_key").to_numpy()
+        encoded = table.column(column).combine_chunks().dictionary_encode()
+        names: list[Any] = encoded.dictionary.to_pylist()
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        groups = members(codes.astype(np.int64), len(names))
+        found[level] = {name: keys[rows] for name, rows in zip(names, groups, strict=True)}
+    return found
+
+
+def _assignments(corpus: Corpus, facts: TurnFacts, ids: dict[int, list[str]]) -> pa.Table:
+    columns = {
+        name: pa.array(
+            [ids[level][number] if number >= 0 else None for number in facts.topics[level].tolist()], pa.string()
+        )
+        for level, name in enumerate(_LEVEL_COLUMNS)
+    }
+    return pa.table(
+        {
+            "turn_key": pa.array(corpus.keys, pa.uint64()),
+            "text_hash": pa.array([corpus.hashes[text] for text in corpus.text_of.tolist()], pa.binary()),
+            **columns,
+            "act": pa.array([ACTS[act] if act >= 0 else None for act in facts.acts.tolist()], pa.string()),
+            "flood": pa.array(facts.flood, pa.bool_()),
+            "intent": pa.array(facts.intents, pa.string()),
+            "intent_similarity": pa.array(facts.intent_similarity, pa.float32()),
+        }
+    ).select(ASSIGNMENTS.names)

@@ -1,0 +1,114 @@
+"""The corpus of a window: its turns in conversation order, and the distinct texts that they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor.encoding.recipe import Recipe, text_hash
+from monitor.records import Window
+from monitor.store.store import Store
+
+__all__ = ["Corpus", "numbered", "read_corpus"]
+
+_COLUMNS = ("turn_key", "conversation_key", "turn_index", "created_at", "user_text", "user_id", "tenant")
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Turns [t] in conversation order, and distinct texts [n] in the order of their hashes.
+
+    `text_of` [t] is each turn's text, `conversation` and `user` [t] number conversations and users from 0 (a turn without
+    a user counts its conversation as one), `created` [t] is microseconds since 1970. The order depends on the turns
+    alone, never on the order in which they were stored.
+    """
+
+    keys: NDArray[np.uint64]
+    text_of: NDArray[np.int64]
+    conversation: NDArray[np.int64]
+    user: NDArray[np.int64]
+    named_user: NDArray[np.bool_]
+    created: NDArray[np.int64]
+    texts: Sequence[str]
+    hashes: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """How many turns say each text [n]."""
+        return np.bincount(self.text_of, minlength=len(self.texts)).astype(np.float64)
+
+    @property
+    def first_turn(self) -> NDArray[np.int64]:
+        """The row of the earliest turn that says each text [n]."""
+        order = np.lexsort((self.keys, self.created))
+        first = np.empty(len(self.texts), np.int64)
+        first[self.text_of[order][::-1]] = order[::-1]
+        return first
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the turns and what they say: equal for equal input."""
+        digest = blake2b(digest_size=16)
+        for part in (self.keys, self.text_of, self.conversation, self.user, self.created):
+            digest.update(part.tobytes())
+        digest.update(b"".join(self.hashes))
+        return digest.hexdigest()
+
+
+def read_corpus(store: Store, recipe: Recipe, *, window: Window | None, environments: Sequence[str]) -> Corpus:
+    """The turns of the window in the given environments; a turn that names no environment counts always."""
+    table = store.turns.read(window, environments=environments, columns=_COLUMNS)
+    keys = _array(table, "turn_key").astype(np.uint64)
+    created = _array(table, "created_at").astype("datetime64[us]").astype(np.int64)
+    index = table.column("turn_index").to_pandas().fillna(np.iinfo(np.int32).max).to_numpy().astype(np.int64)
+    conversation = _array(table, "conversation_key").astype(np.uint64)
+    order = np.lexsort((keys, created, index, conversation))
+    raw: list[str] = _listed(table, "user_text")
+    prepared = {text: recipe.prepare(text) for text in set(raw)}
+    said = [prepared[raw[row]] for row in order]
+    by_text = {text: text_hash(text) for text in set(said)}
+    texts = sorted(by_text, key=by_text.__getitem__)
+    position = {text: number for number, text in enumerate(texts)}
+    users = _listed(table, "user_id")
+    tenants = _listed(table, "tenant")
+    named = np.array([users[row] is not None for row in order], bool)
+    return Corpus(
+        keys=keys[order],
+        text_of=np.fromiter((position[text] for text in said), np.int64, len(said)),
+        conversation=numbered(conversation[order]),
+        user=numbered(
+            np.array(
+                [
+                    f"{tenants[row] or ''}\0{users[row]}" if users[row] is not None else f"\1{conversation[row]}"
+                    for row in order
+                ],
+                dtype=object,
+            )
+        ),
+        named_user=named,
+        created=created[order],
+        texts=texts,
+        hashes=[by_text[text] for text in texts],
+    )
+
+
+def numbered(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Each value as its number among the sorted distinct values."""
+    return np.unique(values, return_inverse=True)[1].ravel().astype(np.int64) if len(values) else np.empty(0, np.int64)
+
+
+def _listed(table: pa.Table, column: str) -> list[Any]:
+    return table.column(column).to_pylist()
+
+
+def _array(table: pa.Table, column: str) -> NDArray[Any]:
+    return table.column(column).to_numpy()

@@ -1,0 +1,118 @@
+"""Labels: the words that set a topic apart, by class-based TF-IDF, and its most central texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+
+from monitor.atlas.stopwords import STOP_WORDS
+
+__all__ = ["Label", "class_tf_idf", "label_topics", "most_central"]
+
+#: Words in a label; more are added only where two topics would be called the same.
+_LABEL_WORDS = 3
+
+#: A word begins with a letter and has at least two characters; it may hold digits, apostrophes and hyphens.
+_WORD = r"(?u)\b[^\W\d_][\w'’-]*\w\b"
+
+#: Keywords kept with a topic, in the order of their weight.
+_KEYWORDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """`text` is unique among the topics labelled together; `keywords` are the terms of the greatest weight."""
+
+    text: str
+    keywords: tuple[str, ...]
+
+
+def class_tf_idf(counts: csr_matrix) -> csr_matrix:
+    """Class-based TF-IDF of term counts [classes, terms] (Grootendorst, 2022, "BERTopic").
+
+    tf(t, c) * log(1 + A / f(t)): tf is the term's share of its class's terms, f its count over all classes, A the mean
+    number of terms a class, cut to a whole number. Equal to BERTopic's `ClassTfidfTransformer` with its defaults.
+    """
+    counts = counts.astype(np.float64)
+    frequency = np.asarray(counts.sum(axis=0)).ravel()
+    size = np.asarray(counts.sum(axis=1)).ravel()
+    average = int(size.mean())
+    idf = np.log(np.divide(average, frequency, out=np.zeros_like(frequency), where=frequency > 0) + 1)
+    share = diags(np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)) @ counts
+    return (share @ diags(idf)).tocsr()
+
+
+def label_topics(texts: Sequence[str], topics: NDArray[np.int64]) -> list[Label]:
+    """A label for each topic 0..max; `topics` [n] gives each text's topic, -1 for none.
+
+    Terms are words and pairs of words, without the stop words of English, German, Spanish and French.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    number = int(topics.max(initial=-1)) + 1
+    if number == 0:
+        return []
+    member = topics >= 0
+    documents = [text for text, inside in zip(texts, member, strict=True) if inside]
+    vectorizer = CountVectorizer(stop_words=sorted(STOP_WORDS), ngram_range=(1, 2), token_pattern=_WORD, dtype=np.int64)
+    try:
+        terms_of_texts = vectorizer.fit_transform(documents)
+    except ValueError:  # nothing but stop words
+        return [Label(f"topic {topic + 1}", ()) for topic in range(number)]
+    rows = topics[member]
+    membership = csr_matrix((np.ones(len(rows), np.int64), (rows, np.arange(len(rows)))), shape=(number, len(rows)))
+    weights = class_tf_idf((membership @ terms_of_texts).tocsr())
+    vocabulary = vectorizer.get_feature_names_out()
+    return _unique([_keywords(weights[topic], vocabulary) for topic in range(number)])
+
+
+def most_central(
+    vectors: NDArray[np.float32], topics: NDArray[np.int64], weights: NDArray[np.float64], *, count: int = 3
+) -> list[tuple[int, ...]]:
+    """For each topic the rows nearest to its weighted mean vector, nearest first, ties by row."""
+    number = int(topics.max(initial=-1)) + 1
+    found = []
+    order = np.argsort(topics, kind="stable")
+    bounds = np.searchsorted(topics[order], np.arange(number + 1))
+    for topic in range(number):
+        rows = order[bounds[topic] : bounds[topic + 1]]
+        centre = weights[rows] @ vectors[rows]
+        closeness = np.round(vectors[rows] @ centre, 6)
+        found.append(tuple(int(row) for row in rows[np.lexsort((rows, -closeness))][:count]))
+    return found
+
+
+def _keywords(weights: csr_matrix, vocabulary: NDArray[np.object_]) -> tuple[str, ...]:
+    """Terms by weight; a word that an earlier term holds, and a pair that repeats two earlier words, are left out."""
+    order = np.lexsort((weights.indices, -weights.data))
+    chosen: list[str] = []
+    for position in order:
+        term = str(vocabulary[weights.indices[position]])
+        words = set(term.split())
+        if not any(words <= set(other.split()) or set(other.split()) <= words for other in chosen):
+            chosen.append(term)
+        if len(chosen) == _KEYWORDS:
+            break
+    return tuple(chosen)
+
+
+def _unique(keywords: Sequence[tuple[str, ...]]) -> list[Label]:
+    """Three keywords make a label; where two labels would be equal, further keywords and at last a number tell them apart."""
+    taken: set[str] = set()
+    labels = []
+    for topic, words in enumerate(keywords):
+        candidates = [", ".join(words[:length]) for length in range(_LABEL_WORDS, len(words) + 1)]
+        base = candidates[0] if candidates else ", ".join(words) or f"topic {topic + 1}"
+        candidates = candidates or [base]
+        text = next((candidate for candidate in candidates if candidate not in taken), None)
+        number = 2
+        while text is None:
+            text = f"{base} ({number})" if f"{base} ({number})" not in taken else None
+            number += 1
+        taken.add(text)
+        labels.append(Label(text, words))
+    return labels

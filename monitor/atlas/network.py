@@ -1,0 +1,59 @@
+"""The network that an atlas and every comparison read from: distinct texts, their graph, and which turns count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.atlas.acts import recognise_acts
+from monitor.atlas.conversations import with_conversations
+from monitor.atlas.corpus import Corpus
+from monitor.atlas.duplicates import collapse, merge_duplicates
+from monitor.atlas.floods import find_floods
+from monitor.atlas.neighbours import NeighbourGraph, build_graph
+
+__all__ = ["Network", "build_network"]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A corpus whose near duplicates are one text, with the vectors [n, d] and the graph of its texts [n].
+
+    `acts` [n] is each text's dialogue act (position in `ACTS`, -1 for a text with a subject), `flood` [t] the turns of floods.
+    """
+
+    corpus: Corpus
+    vectors: NDArray[np.float32]
+    graph: NeighbourGraph
+    acts: NDArray[np.int64]
+    flood: NDArray[np.bool_]
+
+    @property
+    def turn_acts(self) -> NDArray[np.int64]:
+        """Act of each turn [t]."""
+        return self.acts[self.corpus.text_of]
+
+    @property
+    def has_subject(self) -> NDArray[np.bool_]:
+        """Texts [n] that say what they are about."""
+        return self.acts < 0
+
+
+def build_network(
+    corpus: Corpus,
+    vectors: NDArray[np.float32],
+    act_vectors: NDArray[np.float32],
+    *,
+    neighbours: int,
+    flood_turns: int,
+) -> Network:
+    """Collapse near duplicates, find each text's neighbours, set acts and floods apart, and join what is said together."""
+    leader = collapse(build_graph(vectors, k=neighbours), corpus.weights)
+    merged, rows = merge_duplicates(corpus, leader)
+    graph = build_graph(vectors[rows], k=neighbours)
+    acts = recognise_acts(merged.texts, vectors[rows], graph, act_vectors)
+    flood = find_floods(merged, least_turns=flood_turns)
+    counts = (acts[merged.text_of] < 0) & ~flood
+    return Network(merged, vectors[rows], with_conversations(graph, merged, counts), acts, flood)

@@ -1,0 +1,87 @@
+"""Topics: communities of the texts that have a subject, with labels and the turns that show each best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.atlas.acts import inherit_topics
+from monitor.atlas.communities import Communities, hdbscan_communities, leiden_communities
+from monitor.atlas.corpus import Corpus
+from monitor.atlas.labels import Label, label_topics, most_central
+from monitor.atlas.network import Network
+from monitor.settings import AtlasSettings
+
+__all__ = ["Topics", "find_topics", "members", "turn_topics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topics on three levels, broad first.
+
+    `of_texts[l]` [n] is each text's topic on level l, numbered from 0, -1 for a text without a subject or, by HDBSCAN, an
+    outlier. `labels[l]`, `central[l]` and `parents[l]` have one entry a topic; the broad level's parents are -1.
+    """
+
+    of_texts: tuple[NDArray[np.int64], ...]
+    labels: tuple[Sequence[Label], ...]
+    central: tuple[Sequence[tuple[int, ...]], ...]
+    parents: tuple[NDArray[np.int64], ...]
+
+
+def find_topics(network: Network, settings: AtlasSettings) -> Topics:
+    """Communities among the texts that have a subject; the others have none."""
+    corpus, vectors, has_subject = network.corpus, network.vectors, network.has_subject
+    subjects = network.graph.among(has_subject)
+    if settings.clusterer == "hdbscan":
+        found = hdbscan_communities(vectors[has_subject], subjects, settings)
+    else:
+        resolutions = (settings.resolution_broad, settings.resolution_middle, settings.resolution_fine)
+        found = leiden_communities(subjects, resolutions=resolutions, seed=settings.seed)
+    of_texts = tuple(_spread(level, has_subject) for level in found.levels())
+    weights = corpus.weights
+    return Topics(
+        of_texts,
+        tuple(label_topics(corpus.texts, level) for level in of_texts),
+        tuple(most_central(vectors, level, weights) for level in of_texts),
+        _parents(found),
+    )
+
+
+def turn_topics(topics: Topics, corpus: Corpus, is_act: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Topic of every turn [3, t]; acts [t] have their conversation's."""
+    own = np.stack([level[corpus.text_of] for level in topics.of_texts])
+    # Inherited on the finest level alone, or the levels of one turn could come from different turns.
+    rows = np.where(own[-1] >= 0, np.arange(own.shape[1]), -1)
+    source = inherit_topics(rows, corpus.conversation, is_act)
+    return np.where(source >= 0, own[:, np.maximum(source, 0)], np.where(is_act, -1, own))
+
+
+def members(topics: NDArray[np.int64], number: int) -> list[NDArray[np.int64]]:
+    """Rows of each topic 0..number-1 of one level, ascending."""
+    order = np.argsort(topics, kind="stable")
+    bounds = np.searchsorted(topics[order], np.arange(number + 1))
+    return [order[bounds[topic] : bounds[topic + 1]] for topic in range(number)]
+
+
+def _spread(level: NDArray[np.int64], has_subject: NDArray[np.bool_]) -> NDArray[np.int64]:
+    found = np.full(len(has_subject), -1, np.int64)
+    found[has_subject] = level
+    return found
+
+
+def _parents(found: Communities) -> tuple[NDArray[np.int64], ...]:
+    parents = []
+    above: NDArray[np.int64] | None = None
+    for level in found.levels():
+        number = int(level.max(initial=-1)) + 1
+        parent = np.full(number, -1, np.int64)
+        if above is not None:
+            inside = level >= 0
+            parent[level[inside]] = above[inside]
+        parents.append(parent)
+        above = level
+    return tuple(parents)

@@ -1,0 +1,84 @@
+"""`offmap analyse`: run the pipeline and say what it found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli.context import make_encoder, open_store, read_settings, utc_now
+from monitor.cli.options import AsJson, StorePath, parse_window
+from monitor.cli.progress import progress_to
+from monitor.cli.published import compared_with, run_document
+from monitor.cli.render import clean, counted, print_json, say
+
+if TYPE_CHECKING:
+    from monitor.pipeline import Analysis
+
+__all__ = ["analyse"]
+
+
+def analyse(
+    context: typer.Context,
+    eval_set: Annotated[
+        list[str] | None,
+        typer.Option("--eval-set", metavar="NAME", help="Compare with this eval set; several count as their union."),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(metavar="START/END", help="Only turns of this time, such as 2026-03-01/2026-03-08 (UTC)."),
+    ] = None,
+    as_json: AsJson = False,
+    store: StorePath = None,
+) -> None:
+    """Map the traffic and compare it with eval sets.
+
+    Publishes topics, coverage and gaps, all at once at the end. Killed and run again, it goes on.
+    """
+    settings = read_settings(context, store)
+    chosen = parse_window(window)
+    with open_store(settings) as opened:
+        # Asked before the model is loaded: an answer to a misspelt name should not take seconds.
+        for name in eval_set or ():
+            opened.eval_sets.load(name)
+        known = sorted({summary.name for summary in opened.eval_sets.summaries()})
+        from monitor import pipeline
+
+        done = pipeline.analyse(
+            opened,
+            make_encoder(settings),
+            settings,
+            eval_sets=eval_set or (),
+            window=chosen,
+            progress=progress_to(),
+            clock=utc_now,
+        )
+    if as_json:
+        print_json(_document(done))
+        return
+    say(done.verdict)
+    say()
+    fresh = f"{done.encoded:,} encoded now" if done.encoded else "all encoded before"
+    kept = ", atlas unchanged" if done.reused else ""
+    say(clean(f"Window: {compared_with(done.run)}."))
+    say(
+        f"{counted(done.turns, 'turn')}, {counted(done.texts, 'distinct text')} ({fresh}), "
+        f"{counted(done.topics, 'topic')}, {counted(done.gaps, 'gap')}{kept}; {done.seconds:.1f} s"
+    )
+    if not eval_set and known:
+        say(clean(f"The store has an eval set: offmap analyse --eval-set {known[0]}"))
+    say(f"Next: offmap {'gaps' if done.gaps else 'topics'}")
+
+
+def _document(done: Analysis) -> dict[str, object]:
+    return {
+        "run": run_document(done.run),
+        "verdict": done.verdict,
+        "turns": done.turns,
+        "texts": done.texts,
+        "encoded": done.encoded,
+        "topics": done.topics,
+        "gaps": done.gaps,
+        "reused": done.reused,
+        "seconds": done.seconds,
+    }

@@ -1,0 +1,106 @@
+"""`offmap topics`: what users talk about, on three levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli.context import open_store, read_settings
+from monitor.cli.examples import Example, examples_of
+from monitor.cli.options import AsJson, Level, StorePath
+from monitor.cli.published import compared_with, published_report, published_run, run_document
+from monitor.cli.render import Column, clean, number, print_json, print_table, range_of, say, share, short_day
+
+if TYPE_CHECKING:
+    from monitor.store.atlases import TopicRow
+    from monitor.store.reports import TopicCoverageRow
+
+__all__ = ["topics"]
+
+
+def topics(
+    context: typer.Context,
+    level: Annotated[
+        Level | None,
+        typer.Option(help="Without it the table shows the middle level below the broad one, and --json all three."),
+    ] = None,
+    as_json: AsJson = False,
+    store: StorePath = None,
+) -> None:
+    """List what users talk about, with volume and coverage."""
+    settings = read_settings(context, store)
+    with open_store(settings) as opened:
+        run = published_run(opened)
+        report = published_report(opened, run)
+        rows = opened.atlases.topics(run.atlas_id)
+        coverage = {row.topic_id: row for row in opened.reports.topic_coverage(run.report_id)}
+        chosen = [row for row in rows if level is None or row.level == level.number]
+        if as_json:
+            examples = examples_of(opened, [row.representatives for row in chosen], redacted=settings.export.redact)
+            found = [
+                _document(row, coverage.get(row.topic_id), shown) for row, shown in zip(chosen, examples, strict=True)
+            ]
+            print_json({"run": run_document(run), "verdict": report.verdict, "topics": found})
+            return
+    say(report.verdict)
+    say(clean(f"Window: {compared_with(run)}."))
+    say()
+    _print(list(_nested(rows)) if level is None else [(row, 0) for row in chosen], coverage)
+    if level is None:
+        fine = sum(row.level == Level.fine.number for row in rows)
+        say()
+        say(f"{fine:,} fine topics lie below these: offmap topics --level fine")
+
+
+def _nested(rows: Sequence[TopicRow]) -> Iterator[tuple[TopicRow, int]]:
+    """Broad topics, each followed by its middle ones, with their depth."""
+    for broad in rows:
+        if broad.level != Level.broad.number:
+            continue
+        yield broad, 0
+        yield from ((row, 1) for row in rows if row.level == Level.middle.number and row.parent == broad.topic_id)
+
+
+def _print(rows: Sequence[tuple[TopicRow, int]], coverage: Mapping[str, TopicCoverageRow]) -> None:
+    columns = [
+        Column("topic", shrinks=True),
+        Column("turns", "right"),
+        Column("share", "right"),
+        Column("covered", "right"),
+        Column("novelty", "right"),
+        Column("first seen"),
+        Column("id", style="dim"),
+    ]
+    cells = []
+    for row, depth in rows:
+        known = coverage.get(row.topic_id)
+        covered = range_of(known.coverage, known.low, known.high) if known else "–"
+        # A no-break space: the indent must survive the cleaning of cells.
+        label = "·\u00a0" * depth + clean(row.label)
+        novelty = number(known.novelty if known else None)
+        cells.append(
+            (label, f"{row.turns:,}", share(row.share), covered, novelty, short_day(row.first_seen), row.topic_id)
+        )
+    print_table(columns, cells, marked=lambda place: "bold" if rows[place][1] == 0 and rows[-1][1] else "")
+
+
+def _document(row: TopicRow, known: TopicCoverageRow | None, examples: Sequence[Example]) -> dict[str, Any]:
+    return {
+        "id": row.topic_id,
+        "level": Level.of(row.level).value,
+        "parent": row.parent,
+        "label": row.label,
+        "turns": row.turns,
+        "share": row.share,
+        "novelty": known.novelty if known else None,
+        "coverage": known.coverage if known else None,
+        "low": known.low if known else None,
+        "high": known.high if known else None,
+        "conversations": row.conversations,
+        "users": row.users,
+        "keywords": row.keywords,
+        "first_seen": row.first_seen,
+        "representatives": [{"turn_id": one.turn_id, "text": one.text} for one in examples],
+    }

@@ -1,0 +1,287 @@
+"""Coverage of the traffic and of each topic, estimated from novelty, with intervals.
+
+The traffic is a mixture of covered and missed text. What the novelty of either looks like here is known from eval items
+that were left out: alone (covered) and with their whole topic (missed). The share of covered text is the weight that
+fits the mixture best; a turn's `covered` is its probability under the same two, so their mean is the coverage.
+docs/decisions/0003 compares this with the null's quantile of DESIGN.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.coverage.novelty import Novelty
+
+__all__ = ["Coverage", "Interval", "Traffic", "estimate_coverage"]
+
+_BINS = 128
+
+#: Offsets beyond this make every probability 0 or 1 to float32.
+_OFFSET_LIMIT = 60.0
+
+#: Below this the left-out items' novelty cannot tell covered from missed text (0.5 is a coin).
+MIN_SEPARATION = 0.65
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The turns that count: text and conversation of each, numbered from 0 [t], and its topic on each level [l, t].
+
+    Topics are numbered from 0 over all levels together; -1 is none.
+    """
+
+    texts: NDArray[np.int64]
+    topics: NDArray[np.int64]
+    conversations: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """`traffic` is the coverage of all turns, `covered` [t] each turn's probability, `topics` one interval a topic.
+
+    `separation` is the probability that a missed text has the greater novelty (an AUROC, from left-out eval items).
+    Where `says` is false the eval set is too small or too alike to tell: the figures are nan.
+    """
+
+    traffic: Interval
+    covered: NDArray[np.float32]
+    topics: tuple[Interval, ...]
+    separation: float
+
+    @property
+    def says(self) -> bool:
+        return bool(np.isfinite(self.traffic.value))
+
+
+def estimate_coverage(
+    novelty: Novelty,
+    traffic: Traffic,
+    *,
+    topics: int,
+    interval: float,
+    replicates: int,
+    seed: int,
+    share_from: Novelty | None = None,
+) -> Coverage:
+    """Coverage of the turns and of topics 0..topics-1, with bootstrap intervals over conversations and eval items.
+
+    With F, F0, F1 the distributions of the novelty of turns, covered and missed items, coverage is the least-squares
+    weight sum((F - F1)(F0 - F1)) / sum((F0 - F1)^2) over a grid, clipped to [0, 1], and the mean of that over the levels.
+    A turn's probability is the logistic function of a score: slope * novelty + presence + offset. The slope fits the
+    left-out items, the offset makes the mean of the turns' equal to the coverage.
+
+    `share_from` is the novelty that the share of covered turns is read from, when it is not `novelty`: starting from labels
+    orders turns better and reads the share worse (docs/decisions/0003).
+    """
+    share_from = share_from or novelty
+    separation = _separation(novelty)
+    if len(traffic) == 0 or not separation >= MIN_SEPARATION:
+        nothing = Interval(np.nan, np.nan, np.nan)
+        return Coverage(nothing, np.full(len(traffic), np.nan, np.float32), (nothing,) * topics, separation)
+    score = _slope(novelty) * novelty.texts + novelty.presence
+    bins = _Bins.of(score)
+    histograms = _Histograms.of(bins, score, share_from, traffic, topics)
+    rng = np.random.default_rng(seed)
+    value, per_topic, offset = histograms.coverage(bins, None)
+    draws = [histograms.coverage(bins, rng)[:2] for _ in range(replicates)]
+    tail = (1 - interval) / 2
+    low, high = np.quantile([draw[0] for draw in draws], [tail, 1 - tail])
+    with np.errstate(all="ignore"):
+        topic_draws = np.stack([draw[1] for draw in draws]) if topics else np.empty((replicates, 0))
+        topic_low, topic_high = (
+            np.nanquantile(topic_draws, [tail, 1 - tail], axis=0) if topics else (per_topic, per_topic)
+        )
+    covered = bins.probability(offset)[bins.of_values(score)][traffic.texts]
+    return Coverage(
+        _around(value, low, high),
+        covered.astype(np.float32),
+        tuple(_around(*row) for row in zip(per_topic, topic_low, topic_high, strict=True)),
+        separation,
+    )
+
+
+def _around(value: float, low: float, high: float) -> Interval:
+    """Percentile intervals can miss the estimate itself where it lies at an edge; they are widened to hold it."""
+    return Interval(float(value), float(min(low, value)), float(max(high, value)))
+
+
+def _separation(novelty: Novelty) -> float:
+    """AUROC of missed against covered left-out items, the mean over levels; nan when an item was never left out."""
+    from scipy.stats import rankdata
+
+    found = []
+    for missed in novelty.missed:
+        known = np.isfinite(missed) & np.isfinite(novelty.covered)
+        if not known.any():
+            return float("nan")
+        both = np.concatenate([missed[known], novelty.covered[known]])
+        m = int(known.sum())
+        found.append((rankdata(both)[:m].sum() - m * (m + 1) / 2) / (m * m))
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _slope(novelty: Novelty) -> float:
+    """Slope of a logistic regression of covered (1) against missed (0) on novelty; Newton's method, a touch of ridge.
+
+    Negative: more novel, less likely covered.
+    """
+    missed = novelty.missed[np.isfinite(novelty.missed)]
+    covered = novelty.covered[np.isfinite(novelty.covered)]
+    x = np.concatenate([covered, missed])
+    y = np.concatenate([np.ones(len(covered)), np.zeros(len(missed))])
+    weight = np.concatenate([np.full(len(covered), 1 / len(covered)), np.full(len(missed), 1 / len(missed))])
+    centre, scale = x.mean(), max(x.std(), 1e-9)
+    design = np.stack([np.ones_like(x), (x - centre) / scale], axis=1)
+    beta = np.zeros(2)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(design @ beta, -_OFFSET_LIMIT, _OFFSET_LIMIT)))
+        gradient = design.T @ (weight * (y - p)) - 1e-3 * beta
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        beta = beta + step
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(min(beta[1], -1e-6) / scale)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Values in bins of equal counts: everything below is a histogram, so a bootstrap replicate costs one pass."""
+
+    edges: NDArray[np.float64]
+    centres: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, *samples: NDArray[np.float64]) -> _Bins:
+        """Bins over several samples that weigh the same."""
+        size = max(len(sample) for sample in samples)
+        pooled = np.concatenate([np.resize(sample, size) for sample in samples])
+        edges = np.unique(np.quantile(pooled, np.linspace(0, 1, _BINS + 1)))[1:-1]
+        position = np.searchsorted(edges, pooled, side="right")
+        counts = np.bincount(position, minlength=len(edges) + 1)
+        sums = np.bincount(position, weights=pooled, minlength=len(edges) + 1)
+        between = np.concatenate([edges, edges[-1:] if len(edges) else pooled[:1]])
+        return cls(edges, np.divide(sums, counts, out=between, where=counts > 0))
+
+    def of_values(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        return np.searchsorted(self.edges, values, side="right")
+
+    def probability(self, offset: float) -> NDArray[np.float64]:
+        """Logistic function of each bin's centre and the offset."""
+        exponent = np.clip(self.centres - self.centres[-1] + offset, -_OFFSET_LIMIT, _OFFSET_LIMIT)
+        return np.asarray(1 / (1 + np.exp(-exponent)), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What the share of covered turns is read from: bins of the turns, and of the left-out items, alone and by level."""
+
+    turns: NDArray[np.int64]
+    covered: NDArray[np.int64]
+    missed: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    size: int
+
+    @classmethod
+    def of(cls, novelty: Novelty, traffic: Traffic) -> _Share:
+        missed, covered = novelty.missed[np.isfinite(novelty.missed)], novelty.covered[np.isfinite(novelty.covered)]
+        bins = _Bins.of(novelty.texts, missed, covered)
+        known = np.isfinite(novelty.covered) & np.isfinite(novelty.missed).all(axis=0)
+        _, groups = np.unique(novelty.item_topics[-1][known], return_inverse=True)
+        return cls(
+            bins.of_values(novelty.texts)[traffic.texts],
+            bins.of_values(novelty.covered[known]),
+            np.stack([bins.of_values(level[known]) for level in novelty.missed]),
+            groups.ravel(),
+            len(bins.centres),
+        )
+
+    def estimate(self, turn_weight: NDArray[np.float64] | None, rng: np.random.Generator | None) -> float:
+        """The mean over the levels; a replicate draws the items' topics with replacement, and one level at random.
+
+        Items of a topic are alike, so they are drawn together; where the levels disagree, the interval says so.
+        """
+        turns = np.bincount(self.turns, turn_weight, minlength=self.size)
+        item_weight, levels = None, list(self.missed)
+        if rng is not None:
+            item_weight = _resample(rng, int(self.groups.max()) + 1)[self.groups]
+            levels = [levels[int(rng.integers(len(levels)))]]
+        covered = np.bincount(self.covered, item_weight, minlength=self.size)
+        shares = [_mixture_weight(turns, covered, np.bincount(one, item_weight, minlength=self.size)) for one in levels]
+        return float(np.mean(shares))
+
+
+@dataclass(frozen=True, slots=True)
+class _Histograms:
+    """Turns by bin of the score, and by topic and bin, level by level; and the share that they must add up to."""
+
+    bins: NDArray[np.int64]
+    cells: NDArray[np.int64]
+    conversations: NDArray[np.int64]
+    topics: int
+    size: int
+    share: _Share
+
+    @classmethod
+    def of(
+        cls, bins: _Bins, score: NDArray[np.float64], share_from: Novelty, traffic: Traffic, topics: int
+    ) -> _Histograms:
+        size = len(bins.centres)
+        bin_of_turn = bins.of_values(score)[traffic.texts]
+        # A turn without a topic goes to one row more, which is dropped.
+        cells = np.where(traffic.topics < 0, topics, traffic.topics) * size + bin_of_turn
+        return cls(bin_of_turn, cells, traffic.conversations, topics, size, _Share.of(share_from, traffic))
+
+    def coverage(self, bins: _Bins, rng: np.random.Generator | None) -> tuple[float, NDArray[np.float64], float]:
+        """Coverage, that of each topic (nan without turns), and the offset; of a bootstrap replicate when `rng` is given."""
+        weight = None
+        if rng is not None:
+            weight = _resample(rng, int(self.conversations.max()) + 1)[self.conversations]
+        value = self.share.estimate(weight, rng)
+        turns = np.bincount(self.bins, weight, minlength=self.size).astype(np.float64)
+        cells = sum(np.bincount(level, weight, minlength=(self.topics + 1) * self.size) for level in self.cells)
+        by_topic = np.asarray(cells, np.float64).reshape(self.topics + 1, self.size)
+        offset = _offset(bins, turns, value)
+        probability = bins.probability(offset)
+        count = by_topic[: self.topics].sum(axis=1)
+        covered = by_topic[: self.topics] @ probability
+        per_topic = np.divide(covered, count, out=np.full_like(count, np.nan), where=count > 0)
+        return float(turns @ probability / turns.sum()), per_topic, offset
+
+
+def _resample(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
+
+
+def _mixture_weight(turns: NDArray[Any], covered: NDArray[Any], missed: NDArray[Any]) -> float:
+    f, f0, f1 = (np.cumsum(counts) / counts.sum() for counts in (turns, covered, missed))
+    difference = f0 - f1
+    norm = float(difference @ difference)
+    return float(np.clip((f - f1) @ difference / norm, 0.0, 1.0)) if norm > 0 else 1.0
+
+
+def _offset(bins: _Bins, turns: NDArray[np.float64], value: float) -> float:
+    """The offset at which the turns' mean probability is `value`, by bisection; it rises with the offset."""
+    span = float(bins.centres[-1] - bins.centres[0])
+    low, high = -_OFFSET_LIMIT, _OFFSET_LIMIT + span
+    for _ in range(60):
+        middle = (low + high) / 2
+        if turns @ bins.probability(middle) < value * turns.sum():
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

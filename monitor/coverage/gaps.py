@@ -1,0 +1,113 @@
+"""Gaps: topics that production uses and the eval set does not cover, ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.coverage.estimate import Interval
+
+__all__ = ["Gap", "Slice", "alerts", "rank_gaps"]
+
+#: A slice is a gap when its coverage is at most this, and the interval's high end at most that.
+_COVERED_AT_MOST, _HIGH_AT_MOST = 0.5, 0.75
+
+#: A middle topic is one gap when this share of it lies in fine topics that are gaps; otherwise each of those is one.
+_OF_ONE_KIND = 0.7
+
+#: Topics of which nearly no turn opens a conversation are what people answer, not what they come to ask.
+_OPENING_AT_LEAST = 0.05
+
+#: How far failure signals and growth can move a gap: a gap of twice the usual failures and twice the share ranks as high
+#: as a calm one of three times the turns.
+_RISK_LIMIT, _GROWTH_LIMIT = 2.0, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A topic with what the ranking needs. `parent` is the slice's position in the list of slices, -1 for a middle topic.
+
+    `share` is of all turns that count; `failures` is the share of its turns with a negative signal; `opening` the share of
+    its turns that open their conversation; `growth` may be nan.
+    """
+
+    parent: int
+    turns: int
+    conversations: int
+    share: float
+    coverage: Interval
+    novelty: float
+    failures: float
+    opening: float
+    growth: float
+
+    @property
+    def uncovered(self) -> float:
+        """Uncovered share of the traffic."""
+        return self.share * (1 - self.coverage.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """`slice` is the position in the list of slices. Priority has the unit of a share of the traffic."""
+
+    slice: int
+    priority: float
+    risk: float
+
+
+def rank_gaps(slices: Sequence[Slice], *, failures: float, min_conversations: int) -> list[Gap]:
+    """The gaps among middle topics (parent -1) and the fine topics in them, the greatest priority first.
+
+    priority = share * (1 - coverage) * risk * growth: the uncovered turns, weighted by how often replies fail there
+    compared with everywhere (`failures`; half to double) and by whether the topic grows (square root; 0.7 to 1.4).
+    """
+    gap = np.array([_is_gap(one, min_conversations) for one in slices], bool)
+    chosen = [position for position in _units(slices, gap) if gap[position]]
+    found = []
+    for position in chosen:
+        risk = _risk(slices[position], failures)
+        found.append(Gap(position, slices[position].uncovered * risk * _growth_factor(slices[position].growth), risk))
+    return sorted(found, key=lambda one: (-one.priority, one.slice))
+
+
+def alerts(one: Slice, *, alert_share: float) -> bool:
+    """Whether even the interval's high end of coverage leaves so much of the traffic uncovered."""
+    return one.share * (1 - one.coverage.high) >= alert_share
+
+
+def _is_gap(one: Slice, min_conversations: int) -> bool:
+    return bool(
+        one.conversations >= min_conversations
+        and one.opening >= _OPENING_AT_LEAST
+        and one.coverage.value <= _COVERED_AT_MOST
+        and one.coverage.high <= _HIGH_AT_MOST
+    )
+
+
+def _units(slices: Sequence[Slice], gap: NDArray[np.bool_]) -> list[int]:
+    """Each middle topic as a whole, or its fine topics where only a part of it is a gap."""
+    units = []
+    for position, one in enumerate(slices):
+        if one.parent >= 0:
+            continue
+        inside = [child for child, other in enumerate(slices) if other.parent == position]
+        in_gaps = sum(slices[child].turns for child in inside if gap[child])
+        whole = gap[position] and in_gaps >= _OF_ONE_KIND * one.turns
+        units += [position] if whole or not inside else inside
+    return units
+
+
+def _risk(one: Slice, failures: float) -> float:
+    """Failure rate of the slice over that of everything, drawn to 1 by twenty turns of the usual rate."""
+    if failures <= 0:
+        return 1.0
+    rate = (one.failures * one.turns + failures * 20) / (one.turns + 20)
+    return float(np.clip(rate / failures, 1 / _RISK_LIMIT, _RISK_LIMIT))
+
+
+def _growth_factor(growth: float) -> float:
+    return 1.0 if not np.isfinite(growth) else float(np.sqrt(np.clip(growth, 1 / _GROWTH_LIMIT, _GROWTH_LIMIT)))

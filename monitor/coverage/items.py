@@ -1,0 +1,41 @@
+"""The eval items that traffic is compared with: every distinct text that the eval sets ask, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from monitor.encoding.recipe import Recipe
+from monitor.records import EvalItem, EvalSet
+
+__all__ = ["ComparedItems", "distinct_items"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedItems:
+    """Distinct prepared texts [m], with the id of the first item that asks each, and its label. Duplicates add nothing."""
+
+    texts: Sequence[str]
+    ids: Sequence[str]
+    labels: Sequence[str | None]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def distinct_items(eval_sets: Iterable[EvalSet], recipe: Recipe) -> ComparedItems:
+    """The union of the eval sets. Of an item that is a conversation every user message counts, since each is tested."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for eval_set in eval_sets:
+        for item in eval_set.items:
+            for text in _asked(item):
+                prepared = recipe.prepare(text)
+                if prepared:
+                    found.setdefault(prepared, (item.item_id, item.label))
+    ordered = sorted(found)
+    return ComparedItems(ordered, [found[text][0] for text in ordered], [found[text][1] for text in ordered])
+
+
+def _asked(item: EvalItem) -> list[str]:
+    messages = [message["content"] for message in item.messages if message.get("role") == "user"]
+    return [item.prompt, *(content for content in messages if isinstance(content, str))]

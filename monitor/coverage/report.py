@@ -1,0 +1,339 @@
+"""One comparison of a corpus with eval items: novelty, coverage and gaps, ready to be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor.atlas.assembly import Atlas, moment
+from monitor.atlas.corpus import Corpus, numbered
+from monitor.atlas.neighbours import NeighbourGraph
+from monitor.atlas.network import Network
+from monitor.atlas.timeline import first_seen, growth
+from monitor.coverage.estimate import Coverage, Interval, Traffic, estimate_coverage
+from monitor.coverage.gaps import Slice, alerts, rank_gaps
+from monitor.coverage.items import ComparedItems
+from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
+from monitor.settings import Settings
+from monitor.store.reports import GapRow, TopicCoverageRow
+
+__all__ = ["Production", "Report", "compare"]
+
+_MIDDLE, _FINE = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is said of the whole (`traffic`, nan where nothing can be said), of topics, of turns, and the ranked gaps."""
+
+    traffic: Interval
+    verdict: str
+    topics: Sequence[TopicCoverageRow]
+    turns: pa.Table
+    gaps: Sequence[GapRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Production:
+    """The side of production in a comparison: the network of its texts, and its atlas.
+
+    `failed` [t] says that a negative signal followed the turn's reply; `end` is the window's, in microseconds since 1970.
+    """
+
+    network: Network
+    atlas: Atlas
+    failed: NDArray[np.bool_]
+    end: int
+
+    @property
+    def corpus(self) -> Corpus:
+        return self.network.corpus
+
+    @property
+    def counted(self) -> NDArray[np.int64]:
+        """Rows of the turns that count: those with a subject that are no flood."""
+        return np.flatnonzero(~self.atlas.is_act & ~self.atlas.flood)
+
+
+def compare(
+    production: Production, items: ComparedItems, item_vectors: NDArray[np.float32], settings: Settings
+) -> Report:
+    """Compare the turns that count with the eval items [m, d].
+
+    Without items there is no novelty; with too few there is novelty but no coverage and no gap, and the verdict says so.
+    """
+    if not len(items):
+        return _report_without(production, _NO_EVAL_SET)
+    subjects = _Subjects.of(production)
+    levels = [subjects.topics(production, level) for level in (_MIDDLE, _FINE)]
+    evals = EvalVectors(item_vectors, items.labels)
+    k, seed = settings.atlas.neighbours, settings.atlas.seed
+    novelty = measure_novelty(subjects.graph, subjects.vectors, evals, topics=levels, k=k, seed=seed)
+    least = settings.coverage.min_eval_items
+    if len(items) < least:
+        verdict = _TOO_FEW.format(items=len(items), least=least)
+        return _report_without(production, verdict, subjects.turn_table(production, novelty, items, None))
+    unlabelled = novelty
+    if any(items.labels):
+        blank = EvalVectors(item_vectors, [None] * len(items))
+        unlabelled = measure_novelty(subjects.graph, subjects.vectors, blank, topics=levels, k=k, seed=seed)
+    counted = production.counted
+    traffic = Traffic(
+        subjects.number[production.corpus.text_of[counted]],
+        production.atlas.of_turns[:, counted],
+        numbered(production.corpus.conversation[counted]),
+    )
+    coverage = estimate_coverage(
+        novelty,
+        traffic,
+        topics=len(production.atlas.topics),
+        interval=settings.coverage.interval,
+        replicates=settings.coverage.bootstrap,
+        seed=seed,
+        share_from=unlabelled,
+    )
+    turns = subjects.turn_table(production, novelty, items, coverage)
+    if not coverage.says:
+        return _report_without(production, _TOO_ALIKE.format(items=len(items)), turns)
+    of_turns = novelty.texts[traffic.texts]
+    gaps = _gaps(production, coverage, of_turns, traffic, items, item_vectors, settings)
+    return Report(
+        coverage.traffic,
+        _verdict(coverage.traffic, len(counted), len(gaps), settings.coverage.interval),
+        _topic_rows(production, coverage, of_turns, traffic),
+        turns,
+        gaps,
+    )
+
+
+_NO_EVAL_SET = (
+    "No eval set was production. Import one with `offmap evalset import FILE --name NAME` (JSONL or CSV, a `prompt` a line), "
+    "then run `offmap analyse --eval-set NAME`. To start one, take a few turns of each of the largest topics: `offmap topics`."
+)
+_TOO_FEW = (
+    "The eval set has {items} distinct items, too few to say what it covers: at least {least} are needed "
+    "(setting coverage.min_eval_items). Novelty of each turn is given; coverage and gaps are not."
+)
+_TOO_ALIKE = (
+    "The eval set's {items} distinct items do not tell covered from missed text: left out with their topic, they look as near "
+    "as left out alone. Items on more topics are needed. Novelty of each turn is given; coverage and gaps are not."
+)
+
+
+def _verdict(traffic: Interval, turns: int, gaps: int, interval: float) -> str:
+    found = "no gap is worth listing" if not gaps else "1 gap is listed" if gaps == 1 else f"{gaps} gaps are listed"
+    return (
+        f"The eval set covers {traffic.value:.0%} of {turns:,} turns "
+        f"({interval:.0%} interval {traffic.low:.0%} to {traffic.high:.0%}); {found}."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Subjects:
+    """The texts with a subject, renumbered: `number` [n] is -1 for the others."""
+
+    number: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    graph: NeighbourGraph
+
+    @classmethod
+    def of(cls, production: Production) -> _Subjects:
+        keep = production.network.has_subject
+        return cls(
+            np.where(keep, np.cumsum(keep) - 1, -1),
+            production.network.vectors[keep],
+            production.network.graph.among(keep),
+        )
+
+    def topics(self, production: Production, level: int) -> NDArray[np.int64]:
+        found = np.full(len(self.vectors), -1, np.int64)
+        own = ~production.atlas.is_act
+        found[self.number[production.corpus.text_of[own]]] = production.atlas.of_turns[level][own]
+        return found
+
+    def turn_table(
+        self, production: Production, novelty: Novelty, items: ComparedItems, coverage: Coverage | None
+    ) -> pa.Table:
+        """Novelty of the turns with a subject, `covered` of those that count; null for the others."""
+        number = self.number[production.corpus.text_of]
+        known = number >= 0
+        covered = np.full(len(number), np.nan, np.float32)
+        if coverage is not None and coverage.says:
+            covered[production.counted] = coverage.covered
+        nearest = novelty.nearest_items[number]
+        return pa.table(
+            {
+                "turn_key": pa.array(production.corpus.keys, pa.uint64()),
+                "novelty": pa.array(novelty.texts[number].astype(np.float32), mask=~known),
+                "covered": pa.array(covered, mask=np.isnan(covered)),
+                "nearest_item": pa.array(
+                    [items.ids[item] if inside else None for item, inside in zip(nearest, known, strict=True)],
+                    pa.string(),
+                ),
+            }
+        )
+
+
+def _report_without(production: Production, verdict: str, turns: pa.Table | None = None) -> Report:
+    nothing = Interval(np.nan, np.nan, np.nan)
+    if turns is None:
+        turns = pa.table(
+            {
+                "turn_key": pa.array([], pa.uint64()),
+                "novelty": pa.array([], pa.float32()),
+                "covered": pa.array([], pa.float32()),
+                "nearest_item": pa.array([], pa.string()),
+            }
+        )
+    return Report(nothing, verdict, _novelty_rows(production, turns), turns, [])
+
+
+def _novelty_rows(production: Production, turns: pa.Table) -> list[TopicCoverageRow]:
+    if not turns.num_rows:
+        return [TopicCoverageRow(topic.topic_id, None, None, None, None) for topic in production.atlas.topics]
+    novelty = turns.column("novelty").to_numpy()[production.counted]
+    means = _topic_means(production, production.counted, novelty)
+    return [
+        TopicCoverageRow(topic.topic_id, _or_none(mean), None, None, None)
+        for topic, mean in zip(production.atlas.topics, means, strict=True)
+    ]
+
+
+def _topic_rows(
+    production: Production, coverage: Coverage, novelty: NDArray[np.float64], traffic: Traffic
+) -> list[TopicCoverageRow]:
+    means = _topic_means(production, production.counted, novelty)
+    return [
+        TopicCoverageRow(topic.topic_id, _or_none(mean), *(_or_none(x) for x in (one.value, one.low, one.high)))
+        for topic, mean, one in zip(production.atlas.topics, means, coverage.topics, strict=True)
+    ]
+
+
+def _topic_means(
+    production: Production, counted: NDArray[np.int64], values: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Mean over the counted turns of each topic, of all levels; nan for a topic without any."""
+    size = len(production.atlas.topics)
+    sums, counts = np.zeros(size), np.zeros(size)
+    for level in production.atlas.of_turns[:, counted]:
+        inside = level >= 0
+        sums += np.bincount(level[inside], values[inside], minlength=size)
+        counts += np.bincount(level[inside], minlength=size)
+    return np.asarray(np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0), np.float64)
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _gaps(
+    production: Production,
+    coverage: Coverage,
+    novelty: NDArray[np.float64],
+    traffic: Traffic,
+    items: ComparedItems,
+    item_vectors: NDArray[np.float32],
+    settings: Settings,
+) -> list[GapRow]:
+    positions, slices, rows = _slices(production, coverage, novelty)
+    failures = float(production.failed[production.counted].mean()) if len(traffic) else 0.0
+    ranked = rank_gaps(slices, failures=failures, min_conversations=settings.gaps.min_conversations)
+    first_turn = production.corpus.first_turn
+    found = []
+    for rank, gap in enumerate(ranked, start=1):
+        one, topic = slices[gap.slice], production.atlas.topics[positions[gap.slice]]
+        member = rows[gap.slice]
+        seen = first_seen(production.corpus.created[member], production.corpus.conversation[member])
+        found.append(
+            GapRow(
+                gap_id="g" + topic.topic_id[1:],
+                rank=rank,
+                topic_id=topic.topic_id,
+                label=topic.label,
+                turns=one.turns,
+                conversations=one.conversations,
+                share=one.share,
+                coverage=one.coverage.value,
+                low=one.coverage.low,
+                high=one.coverage.high,
+                novelty=one.novelty,
+                priority=gap.priority,
+                alert=alerts(one, alert_share=settings.gaps.alert_share),
+                first_seen=moment(seen),
+                growth=one.growth,
+                risk=gap.risk,
+                examples=_examples(production, member, first_turn, topic.representatives, settings.gaps.examples),
+                nearest_items=_nearest_items(production, member, items, item_vectors),
+            )
+        )
+    return found
+
+
+def _slices(
+    production: Production, coverage: Coverage, novelty: NDArray[np.float64]
+) -> tuple[list[int], list[Slice], list[NDArray[np.int64]]]:
+    """Middle and fine topics as slices: their positions among the topics, the slices, and the rows of their turns."""
+    corpus, counted = production.corpus, production.counted
+    place: dict[str, int] = {}
+    opening = np.zeros(len(corpus), bool)
+    opening[counted[np.unique(corpus.conversation[counted], return_index=True)[1]]] = True
+    novelty_of = np.zeros(len(corpus))
+    novelty_of[counted] = novelty
+    positions: list[int] = []
+    slices: list[Slice] = []
+    rows: list[NDArray[np.int64]] = []
+    for position, topic in enumerate(production.atlas.topics):
+        if topic.level not in (_MIDDLE, _FINE):
+            continue
+        member = counted[production.atlas.of_turns[topic.level][counted] == position]
+        if not len(member):
+            continue
+        place[topic.topic_id] = len(slices)
+        positions.append(position)
+        rows.append(member)
+        slices.append(
+            Slice(
+                parent=place.get(topic.parent or "", -1),
+                turns=len(member),
+                conversations=len(np.unique(corpus.conversation[member])),
+                share=len(member) / len(counted),
+                coverage=coverage.topics[position],
+                novelty=float(novelty_of[member].mean()),
+                failures=float(production.failed[member].mean()),
+                opening=float(opening[member].mean()),
+                growth=growth(corpus.created[member], corpus.created[counted], end=production.end),
+            )
+        )
+    return positions, slices, rows
+
+
+def _examples(
+    production: Production,
+    member: NDArray[np.int64],
+    first_turn: NDArray[np.int64],
+    representatives: Sequence[int],
+    count: int,
+) -> tuple[int, ...]:
+    """Turn keys: the topic's representatives, then its most frequent texts, each text once."""
+    corpus = production.corpus
+    texts, times = np.unique(corpus.text_of[member], return_counts=True)
+    frequent = [int(corpus.keys[first_turn[text]]) for text in texts[np.lexsort((texts, -times))]]
+    inside = set(corpus.keys[member].tolist())
+    return tuple(dict.fromkeys([key for key in (*representatives, *frequent) if key in inside]))[:count]
+
+
+def _nearest_items(
+    production: Production,
+    member: NDArray[np.int64],
+    items: ComparedItems,
+    item_vectors: NDArray[np.float32],
+    count: int = 3,
+) -> tuple[str, ...]:
+    """Ids of the eval items nearest to the slice's mean vector."""
+    centre = production.network.vectors[production.corpus.text_of[member]].mean(axis=0)
+    order = np.argsort(-np.round(item_vectors @ centre, 6), kind="stable")
+    return tuple(dict.fromkeys(items.ids[item] for item in order[: 3 * count].tolist()))[:count]

@@ -1,0 +1,372 @@
+"""From stored turns to ranked gaps, in order. Who reads `analyse` has read offmap.
+
+    turns -> texts -> vectors -> neighbour graph -> acts and floods -> topics -> intents -> signals
+          -> novelty against the eval items -> coverage -> gaps -> one publication
+
+Everything here is a function of its inputs: the same turns, settings, eval sets and published atlas give the same result
+under the same ids. So a run that was killed is run again and ends in the same state; vectors and a finished atlas are not
+computed twice. Nothing is visible before `publish`, the one last transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor import __version__
+from monitor.atlas.acts import example_texts
+from monitor.atlas.assembly import AtlasDraft, TurnFacts, assemble, moment, read_atlas
+from monitor.atlas.corpus import Corpus, read_corpus
+from monitor.atlas.intents import Intents, assign_intents, load_intents
+from monitor.atlas.network import Network, build_network
+from monitor.atlas.topics import find_topics, turn_topics
+from monitor.coverage.items import ComparedItems, distinct_items
+from monitor.coverage.report import Production, Report, compare
+from monitor.encoding.cache import encode_missing
+from monitor.encoding.encoder import Encoder
+from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
+from monitor.errors import InputError, OffmapError
+from monitor.progress import Progress, Silent
+from monitor.records import EvalSet, Turn, Window, short_hash
+from monitor.settings import Settings
+from monitor.signals import NEGATIVE, find_signals
+from monitor.signals.signal import Signal
+from monitor.store.atlases import AtlasRow
+from monitor.store.reports import SIGNALS, CoverageRow
+from monitor.store.runs import PublishedRun
+from monitor.store.store import Store
+
+__all__ = ["Analysis", "analyse"]
+
+Clock = Callable[[], datetime]
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a run published. `encoded` texts were new; `reused` says that the atlas was there already."""
+
+    run: PublishedRun
+    turns: int
+    texts: int
+    encoded: int
+    topics: int
+    gaps: int
+    verdict: str
+    reused: bool
+    seconds: float
+
+
+def analyse(
+    store: Store,
+    encoder: Encoder,
+    settings: Settings,
+    *,
+    eval_sets: Sequence[str] = (),
+    window: Window | None = None,
+    progress: Progress | None = None,
+    clock: Clock,
+) -> Analysis:
+    """Characterise the turns of the window, compare them with the union of the eval sets, and publish the result.
+
+    Raises `InputError` when the window holds no turns, and `UsageError` for an eval set that is not stored.
+    """
+    started, progress = time.monotonic(), progress or Silent()
+    compared = [store.eval_sets.load(name) for name in eval_sets]
+    corpus = read_corpus(store, USER_TEXT, window=window, environments=settings.analysis.environments)
+    if not len(corpus):
+        raise InputError(_why_empty(store, window, settings))
+    window = window or Window(moment(corpus.created.min()), moment(corpus.created.max() + 1))
+    examples = _intent_examples(settings, compared)
+    ids = _Ids.of(corpus, encoder, settings, compared, examples, window)
+    with _job(store, ids) as step:
+        with step("encode"):
+            encoded = _encode(store, encoder, corpus, progress)
+            vectors = store.vectors.read(encoder.name, USER_TEXT.name, corpus.hashes)
+            items = distinct_items(compared, EVAL_PROMPT)
+            item_vectors = _reference_vectors(store, encoder, items.texts, progress)
+            act_vectors = _reference_vectors(store, encoder, example_texts()[0], progress)
+        with step("network"):
+            network = build_network(
+                corpus,
+                vectors,
+                act_vectors,
+                neighbours=settings.atlas.neighbours,
+                flood_turns=settings.analysis.flood_turns,
+            )
+        reused = store.atlases.load(ids.atlas_id) is not None
+        if not reused:
+            with step("topics"):
+                draft = _fit(store, encoder, network, examples, ids, settings, progress)
+                _write_atlas(store, draft, corpus, encoder, ids, window, settings, clock)
+        with step("signals"):
+            signals = find_signals(_conversations(store, corpus))
+        with step("coverage"):
+            atlas = read_atlas(store, ids.atlas_id, corpus)
+            failed = np.isin(corpus.keys, np.array([s.turn_key for s in signals if s.signal in NEGATIVE], np.uint64))
+            production = Production(network, atlas, failed, _microseconds(window.end))
+            report = compare(production, items, item_vectors, settings)
+            _write_report(store, report, signals, items, compared, ids, settings, clock)
+        with step("publish"):
+            run = _publish(store, compared, ids, window, settings, clock)
+    return Analysis(
+        run=run,
+        turns=len(corpus),
+        texts=len(corpus.texts),
+        encoded=encoded,
+        topics=len(atlas.topics),
+        gaps=len(report.gaps),
+        verdict=report.verdict,
+        reused=reused,
+        seconds=time.monotonic() - started,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    """Ids made of everything that the result depends on: the same work has the same id, and is found again."""
+
+    run_id: str
+    atlas_id: str
+    report_id: str
+    fingerprint: str
+
+    @classmethod
+    def of(
+        cls,
+        corpus: Corpus,
+        encoder: Encoder,
+        settings: Settings,
+        eval_sets: Sequence[EvalSet],
+        examples: Mapping[str, Sequence[str]],
+        window: Window,
+    ) -> _Ids:
+        made_of = [
+            encoder.name,
+            USER_TEXT.name,
+            asdict(settings.atlas),
+            asdict(settings.analysis),
+            examples,
+            str(window),
+        ]
+        atlas_id = "a" + short_hash(corpus.fingerprint, _json(made_of))
+        compared_by = [[one.eval_set_id for one in eval_sets], asdict(settings.coverage), asdict(settings.gaps)]
+        report_id = "r" + short_hash(atlas_id, _json(compared_by))
+        return cls("run" + short_hash(atlas_id, report_id), atlas_id, report_id, corpus.fingerprint)
+
+
+@contextmanager
+def _job(store: Store, ids: _Ids) -> Iterator[Step]:
+    """The run as a job: each step's time is kept, and a failure with its reason. Claimed rows survive a sweep."""
+    store.jobs.begin(ids.run_id, "analyse", {"atlas_id": ids.atlas_id, "report_id": ids.report_id})
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        store.jobs.finish_step(ids.run_id, name, time.monotonic() - started)
+
+    try:
+        yield step
+    except OffmapError as error:
+        store.jobs.fail(ids.run_id, str(error))
+        raise
+    store.jobs.finish(ids.run_id)
+
+
+def _encode(store: Store, encoder: Encoder, corpus: Corpus, progress: Progress) -> int:
+    encoded = encode_missing(store, encoder, USER_TEXT, dict(zip(corpus.hashes, corpus.texts, strict=True)), progress)
+    store.vectors.note_texts(USER_TEXT.name, corpus.keys, [corpus.hashes[text] for text in corpus.text_of.tolist()])
+    return encoded
+
+
+def _reference_vectors(store: Store, encoder: Encoder, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+    """Vectors [m, d] of texts that belong to no turn: eval items, examples of intents and acts."""
+    prepared = [EVAL_PROMPT.prepare(text) for text in texts]
+    hashes = [text_hash(text) for text in prepared]
+    encode_missing(store, encoder, EVAL_PROMPT, dict(zip(hashes, prepared, strict=True)), progress)
+    if not hashes:
+        return np.empty((0, encoder.dimension), np.float32)
+    return store.vectors.read(encoder.name, EVAL_PROMPT.name, hashes)
+
+
+def _fit(
+    store: Store,
+    encoder: Encoder,
+    network: Network,
+    examples: Mapping[str, Sequence[str]],
+    ids: _Ids,
+    settings: Settings,
+    progress: Progress,
+) -> AtlasDraft:
+    """Topics of the texts that have a subject, and intents, as rows of the atlas."""
+    topics = find_topics(network, settings.atlas)
+    names, similarity = _intents(store, encoder, network, examples, progress)
+    of_turns = turn_topics(topics, network.corpus, network.turn_acts >= 0)
+    facts = TurnFacts(of_turns, network.turn_acts, network.flood, names, similarity)
+    return assemble(network.corpus, topics, facts, atlas_id=ids.atlas_id, store=store)
+
+
+def _intent_examples(settings: Settings, eval_sets: Sequence[EvalSet]) -> dict[str, tuple[str, ...]]:
+    """Intents with their examples: the settings' file, or the labels of the eval sets; may be empty."""
+    if settings.analysis.intents_file:
+        return {name: tuple(texts) for name, texts in load_intents(Path(settings.analysis.intents_file))}
+    found: dict[str, list[str]] = {}
+    for eval_set in eval_sets:
+        for item in eval_set.items:
+            if item.label:
+                found.setdefault(item.label, []).append(item.prompt)
+    return {name: tuple(sorted(set(found[name]))) for name in sorted(found)}
+
+
+def _intents(
+    store: Store,
+    encoder: Encoder,
+    network: Network,
+    examples: Mapping[str, Sequence[str]],
+    progress: Progress,
+) -> tuple[list[str | None], NDArray[np.float32]]:
+    """Intent of each turn by its text, None where none is near enough or the text has no subject; and how near."""
+    corpus = network.corpus
+    if not examples:
+        return [None] * len(corpus), np.full(len(corpus), np.nan, np.float32)
+    names = tuple(examples)
+    texts = [text for name in names for text in examples[name]]
+    labels = np.repeat(np.arange(len(names)), [len(examples[name]) for name in names])
+    intents = Intents(names, _reference_vectors(store, encoder, texts, progress), labels)
+    found, similarity = assign_intents(network.vectors, intents)
+    found = np.where(network.has_subject, found, -1)
+    of_texts = [names[intent] if intent >= 0 else None for intent in found.tolist()]
+    return [of_texts[text] for text in corpus.text_of.tolist()], similarity[corpus.text_of]
+
+
+def _conversations(store: Store, corpus: Corpus) -> list[list[Turn]]:
+    """The turns by conversation, in order, with their latest feedback."""
+    conversations: list[list[Turn]] = []
+    for turn, number in zip(store.turns.fetch(corpus.keys.tolist()), corpus.conversation.tolist(), strict=True):
+        while len(conversations) <= number:
+            conversations.append([])
+        conversations[number].append(turn)
+    feedback = {row["turn_key"]: row["feedback_score"] for row in store.events.latest_feedback().to_pylist()}
+    if feedback:
+        conversations = [[_with_feedback(turn, feedback) for turn in turns] for turns in conversations]
+    return conversations
+
+
+def _with_feedback(turn: Turn, feedback: Mapping[int, float | None]) -> Turn:
+    score = feedback.get(turn.key)
+    return turn if score is None else replace(turn, feedback_score=score)
+
+
+def _write_atlas(
+    store: Store,
+    draft: AtlasDraft,
+    corpus: Corpus,
+    encoder: Encoder,
+    ids: _Ids,
+    window: Window,
+    settings: Settings,
+    clock: Clock,
+) -> None:
+    row = AtlasRow(
+        atlas_id=ids.atlas_id,
+        created_at=clock(),
+        window_start=window.start,
+        window_end=window.end,
+        encoder=encoder.name,
+        recipe=USER_TEXT.name,
+        clusterer=settings.atlas.clusterer,
+        parameters=_json(asdict(settings.atlas)),
+        turns=len(corpus),
+        texts=len(corpus.texts),
+        fingerprint=ids.fingerprint,
+    )
+    store.atlases.write(row, draft.topics, draft.lineage, draft.assignments)
+
+
+def _write_report(
+    store: Store,
+    report: Report,
+    signals: Sequence[Signal],
+    items: ComparedItems,
+    eval_sets: Sequence[EvalSet],
+    ids: _Ids,
+    settings: Settings,
+    clock: Clock,
+) -> None:
+    value, low, high = (
+        float(x) if np.isfinite(x) else None for x in (report.traffic.value, report.traffic.low, report.traffic.high)
+    )
+    row = CoverageRow(
+        report_id=ids.report_id,
+        atlas_id=ids.atlas_id,
+        created_at=clock(),
+        eval_set_ids=tuple(one.eval_set_id for one in eval_sets),
+        eval_items=len(items),
+        value=value,
+        low=low,
+        high=high,
+        verdict=report.verdict,
+        parameters=_json({**asdict(settings.coverage), **asdict(settings.gaps)}),
+    )
+    with store.transaction():
+        store.reports.write_coverage(row, report.topics, report.turns)
+        store.reports.write_gaps(ids.report_id, report.gaps)
+        store.reports.write_signals(ids.report_id, _signal_table(signals))
+
+
+def _signal_table(signals: Sequence[Signal]) -> pa.Table:
+    columns: dict[str, list[Any]] = {
+        "turn_key": [one.turn_key for one in signals],
+        "signal": [one.signal for one in signals],
+        "span_start": [one.span[0] if one.span else None for one in signals],
+        "span_end": [one.span[1] if one.span else None for one in signals],
+        "detail": [one.detail for one in signals],
+    }
+    return pa.table(columns, schema=SIGNALS)
+
+
+def _publish(
+    store: Store, eval_sets: Sequence[EvalSet], ids: _Ids, window: Window, settings: Settings, clock: Clock
+) -> PublishedRun:
+    shown = {
+        **asdict(settings.atlas),
+        **asdict(settings.analysis),
+        **asdict(settings.coverage),
+        **asdict(settings.gaps),
+    }
+    names = tuple(one.name for one in eval_sets)
+    run = PublishedRun(ids.run_id, ids.atlas_id, ids.report_id, clock(), window.start, window.end, names, _json(shown))
+    store.runs.publish(run)
+    store.runs.sweep()
+    return run
+
+
+def _why_empty(store: Store, window: Window | None, settings: Settings) -> str:
+    span = store.turns.span()
+    if span is None:
+        return "the store holds no turns: run `offmap ingest FILE` first"
+    where = f"in the window {window}" if window else "that count as traffic"
+    environments = ", ".join(settings.analysis.environments)
+    return (
+        f"the store holds no turns {where} with environment {environments} (setting analysis.environments); "
+        f"its {store.turns.count():,} turns lie in {span}"
+    )
+
+
+def _microseconds(when: datetime) -> int:
+    return int(np.datetime64(when, "us").astype(np.int64))
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

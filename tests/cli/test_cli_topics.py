@@ -1,0 +1,41 @@
+"""`offmap topics`."""
+
+from __future__ import annotations
+
+from cli_support import Offmap
+
+KEYS = {"id", "level", "parent", "label", "turns", "share", "novelty", "coverage"}
+EXTRA = {"low", "high", "conversations", "users", "keywords", "first_seen", "representatives"}
+
+
+def test_the_shape_of_a_topic(built: Offmap) -> None:
+    found = built.done("topics", "--json").json["topics"]
+    assert {topic["level"] for topic in found} == {"broad", "middle", "fine"}
+    by_id = {topic["id"]: topic for topic in found}
+    for topic in found:
+        assert set(topic) == KEYS | EXTRA
+        assert topic["turns"] > 0 and 0 < topic["share"] <= 1 and 0 <= topic["coverage"] <= 1
+        assert topic["low"] <= topic["coverage"] <= topic["high"]
+        parent = by_id.get(topic["parent"])
+        assert (parent is None) == (topic["level"] == "broad")
+        assert all(set(one) == {"turn_id", "text"} for one in topic["representatives"])
+
+
+def test_a_level_picks(built: Offmap) -> None:
+    fine = built.done("topics", "--level", "fine", "--json").json["topics"]
+    assert fine and all(topic["level"] == "fine" for topic in fine)
+    ran = built("topics", "--level", "coarse")
+    assert ran.code == 2 and "coarse" in ran.err
+
+
+def test_representatives_are_redacted(built: Offmap) -> None:
+    out = built.done("topics", "--json").out
+    assert "[email]" in out and "ann@example.org" not in out
+
+
+def test_the_table_nests_the_middle_below_the_broad(built: Offmap) -> None:
+    ran = built.done("topics")
+    assert ran.out.startswith("The eval set covers ")
+    assert any(line.startswith("·") for line in ran.out.splitlines())
+    assert "offmap topics --level fine" in ran.out
+    assert max(map(len, ran.out.splitlines()[3:])) <= 100

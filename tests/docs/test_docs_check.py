@@ -1,0 +1,151 @@
+"""The docs tell the truth, and their check finds it when they do not."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load_check() -> ModuleType:
+    """docs/check.py is a script beside the pages, not a module of a package."""
+    spec = importlib.util.spec_from_file_location("docs_check", ROOT / "docs" / "check.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+check = load_check()
+
+
+@pytest.fixture
+def commands() -> list[object]:
+    app = typer.Typer()
+    group = typer.Typer()
+
+    @app.command()
+    def gaps(limit: int = typer.Option(10, help="how many")) -> None:
+        """Rank the gaps."""
+
+    @group.command("import")
+    def import_(file: Path, name: str = typer.Option(..., "--name", "-n", help="its name")) -> None:
+        """Import an eval set."""
+
+    app.add_typer(group, name="evalset")
+    return list(check.commands_of(app))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "Makefile").write_text("demo: x ## try it\n\ttrue\n")
+    (tmp_path / "README.md").write_text("# Top\n")
+    return tmp_path
+
+
+def test_the_docs_of_this_checkout_tell_the_truth() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / "check.py"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_commands_are_read_from_the_app(commands: list[object]) -> None:
+    assert [command.name for command in commands] == ["offmap gaps", "offmap evalset import"]
+    section = check.commands_section(commands)
+    assert "## offmap evalset import\n\n`offmap evalset import FILE`\n\nImport an eval set." in section
+    assert "| `--limit` | how many (default `10`) |" in section
+    assert "| `--name` `-n` | its name (required) |" in section
+
+
+def test_an_option_without_help_is_found(commands: list[object]) -> None:
+    assert list(check.undocumented(commands)) == ["offmap evalset import file has no help"]
+
+
+def test_every_setting_has_a_row_with_its_variable() -> None:
+    section = check.settings_section()
+    for setting in check.describe(check.Settings(), {}):
+        assert f"| `{setting.name}` |" in section
+    assert "| `store.path` | `OFFMAP_STORE` | `offmap.duckdb` |" in section
+    assert "| `gaps.examples` | `OFFMAP_GAPS_EXAMPLES` | `5` | examples shown with a gap; from 1 to 50 |" in section
+
+
+def test_a_stale_part_is_found_and_renewed(site: Path) -> None:
+    page = site / "docs" / "page.md"
+    page.write_text("before\n<!-- x -->\nold\n<!-- /x -->\nafter\n")
+    part = check.Part("docs/page.md", "x", "new")
+    assert list(check.stale(site, [part])) == [
+        "docs/page.md: the part x is out of date: run python docs/check.py --write"
+    ]
+    assert check.write(site, [part]) == ["docs/page.md"]
+    assert page.read_text() == "before\n<!-- x -->\nnew\n<!-- /x -->\nafter\n"
+    assert list(check.stale(site, [part])) == []
+    assert check.write(site, [part]) == []
+
+
+def test_absent_marks_are_found(site: Path) -> None:
+    part = check.Part("README.md", "x", "new")
+    assert list(check.stale(site, [part])) == ["README.md: the marks <!-- x --> and <!-- /x --> are absent"]
+
+
+def test_links_must_lead_somewhere_in_the_repository(site: Path) -> None:
+    page = site / "docs" / "page.md"
+    page.write_text(
+        "# A `b`, c!\n[ok](../README.md) [ok](../README.md#top) [ok](#a-b-c) [web](https://example.org/x)\n"
+        "[no](absent.md) [no](../README.md#absent) [no](../../outside.md) `[code](absent)`\n```\n[code](absent)\n```\n"
+    )
+    assert list(check.broken_links(page, site)) == [
+        "docs/page.md: link to absent.md: no such file in the repository",
+        "docs/page.md: link to ../README.md#absent: the page has no such heading",
+        "docs/page.md: link to ../../outside.md: no such file in the repository",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("make demo", None),
+        ("TORCH_INDEX=https://x make demo SERVE=0", None),
+        ("make dmeo", "the Makefile has no target dmeo"),
+        (".venv/bin/offmap gaps --limit 3", None),
+        ("OFFMAP_STORE=a offmap gaps --limit=3  # why", None),
+        ("offmap gaps --limti 3", "offmap gaps has no option --limti"),
+        ("offmap evalset import x.jsonl --name n", None),
+        ("offmap evalset improt x.jsonl", "there is no command evalset improt"),
+        ("python docs/check.py", "there is no docs/check.py"),
+        ("git clone x", None),
+        ("curl x", "curl is none of cd, docker, export, git, make, offmap, pip, python"),
+    ],
+)
+def test_console_commands_must_exist(site: Path, commands: list[object], line: str, problem: str | None) -> None:
+    page = site / "README.md"
+    page.write_text(f"```console\n$ {line}\noutput of it\n```\n")
+    expected = [] if problem is None else [f"README.md: $ {line}: {problem}"]
+    assert list(check.unknown_commands(page, site, commands)) == expected
+
+
+def test_a_benchmark_without_a_result_says_how_to_make_one(tmp_path: Path) -> None:
+    assert (
+        check.benchmark_section("topics", tmp_path)
+        == "No result is committed yet: `python benchmarks/topics.py` makes one."
+    )
+
+
+def test_a_benchmark_shows_its_table(tmp_path: Path) -> None:
+    (tmp_path / "coverage.json").write_text('{"table": [{"method": "ours", "seconds": 1.0625, "texts": 22500}]}')
+    assert check.benchmark_section("coverage", tmp_path) == (
+        "| method | seconds | texts |\n| --- | --- | --- |\n| ours | 1.06 | 22,500 |"
+    )
+
+
+def test_a_result_that_makes_no_table_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "coverage.json").write_text("{}")
+    with pytest.raises(SystemExit, match="no table can be made of it"):
+        check.benchmark_section("coverage", tmp_path)
