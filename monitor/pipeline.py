@@ -23,7 +23,6 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor import __version__
 from monitor.atlas.acts import example_texts
 from monitor.atlas.assembly import AtlasDraft, TurnFacts, assemble, moment, read_atlas
 from monitor.atlas.corpus import Corpus, read_corpus

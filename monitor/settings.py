@@ -48,7 +48,9 @@ def _setting(
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    path: str = _setting("offmap.duckdb", "a DuckDB file, or `ducklake:PATH` for a DuckLake catalog with Parquet files beside it")
+    path: str = _setting(
+        "offmap.duckdb", "a DuckDB file, or `ducklake:PATH` for a DuckLake catalog with Parquet files beside it"
+    )
     memory_limit: str = _setting("", "DuckDB's memory limit, such as 4GB; empty leaves DuckDB's own default")
     threads: int = _setting(0, "DuckDB's threads; 0 takes one a core", low=0, high=1024)
 
@@ -61,7 +63,9 @@ class IngestSettings:
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    kind: str = _setting("onnx", "which encoder makes the vectors", choices=("onnx", "sentence-transformers", "hashing"))
+    kind: str = _setting(
+        "onnx", "which encoder makes the vectors", choices=("onnx", "sentence-transformers", "hashing")
+    )
     model: str = _setting("", "model name or folder for sentence-transformers; the others need none")
     threads: int = _setting(0, "threads of the encoder; 0 takes one a core", low=0, high=1024)
 
@@ -95,14 +99,18 @@ class CoverageSettings:
 @dataclass(frozen=True, slots=True)
 class GapSettings:
     min_conversations: int = _setting(5, "a gap has at least this many conversations", low=1)
-    alert_share: float = _setting(0.005, "uncovered share of the traffic, at the interval's low end, that deserves an alert", low=0, high=1)
+    alert_share: float = _setting(
+        0.005, "uncovered share of the traffic, at the interval's low end, that deserves an alert", low=0, high=1
+    )
     examples: int = _setting(5, "examples shown with a gap", low=1, high=50)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
     redact: bool = _setting(True, "replace mails, phones, cards, IBANs and keys in everything that leaves")
-    near_duplicate: float = _setting(0.95, "cosine from which a turn is a near duplicate of an eval item and stays out", low=0.5, high=1)
+    near_duplicate: float = _setting(
+        0.95, "cosine from which a turn is a near duplicate of an eval item and stays out", low=0.5, high=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +223,9 @@ def _given(
         if not variable.startswith("OFFMAP_") or variable in FOREIGN_NAMES:
             continue
         if variable not in names:
-            raise SettingError(f"unknown variable {variable}={text!r}{_nearest(variable, {**names, **dict.fromkeys(FOREIGN_NAMES)})}")
+            raise SettingError(
+                f"unknown variable {variable}={text!r}{_nearest(variable, {**names, **dict.fromkeys(FOREIGN_NAMES)})}"
+            )
         yield names[variable], text, variable
     yield from ((name, value, "command line") for name, value in overrides.items())
 
@@ -224,7 +234,9 @@ def _read_file(path: Path) -> Iterator[tuple[str, object]]:
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise SettingError(f"settings file {path} does not exist: create it with `offmap init`, or unset OFFMAP_CONFIG") from error
+        raise SettingError(
+            f"settings file {path} does not exist: create it with `offmap init`, or unset OFFMAP_CONFIG"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingError(f"settings file {path} cannot be read as TOML: {error}") from error
     for section, content in document.items():

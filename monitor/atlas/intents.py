@@ -18,8 +18,8 @@ __all__ = ["Intents", "assign_intents", "load_intents", "threshold_of"]
 #: Of texts that have the intent, this share is rejected, as far as the examples tell.
 _REJECTED = 0.1
 
-#: Threshold where no intent has two examples, so that they cannot tell. With one example each of the 150 intents of
-#: CLINC150 (train) and the default encoder it rejects 17 % of their texts and 94 % of those that have none of them.
+#: Threshold where no intent has two examples, so that they cannot tell. Chosen on CLINC150's training split with the
+#: default encoder; on its test split, with one example each, it rejects 19 % of texts that have an intent and 84 % of others.
 FALLBACK = 0.4
 
 _BLOCK = 2_048

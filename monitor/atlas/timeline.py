@@ -11,14 +11,14 @@ DAY = 86_400_000_000
 _WEEK = 7 * DAY
 
 #: A topic has appeared when the week from then on holds this many conversations, and this share of its busiest week.
-_LEAST, _SHARE_OF_PEAK = 3, 0.1
+_LEAST, _SHARE_OF_PEAK = 3, 0.25
 
 
 def first_seen(created: NDArray[np.int64], conversations: NDArray[np.int64]) -> int:
     """Time of the first turn that is no stray, in microseconds since 1970. At least one turn.
 
     A few turns of other topics always end up in a topic; the first turn of all would date a new topic by its first
-    stray. So it is the first turn whose following week holds at least 3 conversations and a tenth of the conversations of
+    stray. So it is the first turn whose following week holds at least 3 conversations and a quarter of the conversations of
     the topic's busiest week. A topic that never has that is dated by its first turn.
     """
     order = np.lexsort((conversations, created))

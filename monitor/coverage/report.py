@@ -241,7 +241,12 @@ def _gaps(
 ) -> list[GapRow]:
     positions, slices, rows = _slices(production, coverage, novelty)
     failures = float(production.failed[production.counted].mean()) if len(traffic) else 0.0
-    ranked = rank_gaps(slices, failures=failures, min_conversations=settings.gaps.min_conversations)
+    ranked = rank_gaps(
+        slices,
+        failures=failures,
+        loyalty=float(_loyalty(production)[production.counted].mean()),
+        min_conversations=settings.gaps.min_conversations,
+    )
     first_turn = production.corpus.first_turn
     found = []
     for rank, gap in enumerate(ranked, start=1):
@@ -279,8 +284,7 @@ def _slices(
     """Middle and fine topics as slices: their positions among the topics, the slices, and the rows of their turns."""
     corpus, counted = production.corpus, production.counted
     place: dict[str, int] = {}
-    opening = np.zeros(len(corpus), bool)
-    opening[counted[np.unique(corpus.conversation[counted], return_index=True)[1]]] = True
+    loyal = _loyalty(production)
     novelty_of = np.zeros(len(corpus))
     novelty_of[counted] = novelty
     positions: list[int] = []
@@ -304,11 +308,24 @@ def _slices(
                 coverage=coverage.topics[position],
                 novelty=float(novelty_of[member].mean()),
                 failures=float(production.failed[member].mean()),
-                opening=float(opening[member].mean()),
+                loyalty=float(loyal[member].mean()),
                 growth=growth(corpus.created[member], corpus.created[counted], end=production.end),
             )
         )
     return positions, slices, rows
+
+
+def _loyalty(production: Production) -> NDArray[np.float64]:
+    """Of each counted turn, the share of its conversation's other counted turns in the same middle topic [t]; 1 if alone."""
+    counted = production.counted
+    conversation = production.corpus.conversation[counted]
+    topic = production.atlas.of_turns[_MIDDLE][counted] + 1
+    together = numbered(conversation * (len(production.atlas.topics) + 1) + topic)
+    same, all_turns = np.bincount(together)[together], np.bincount(conversation)[conversation]
+    share = np.divide(same - 1, all_turns - 1, out=np.ones(len(counted)), where=all_turns > 1)
+    found = np.zeros(len(production.corpus))
+    found[counted] = share
+    return found
 
 
 def _examples(

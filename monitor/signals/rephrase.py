@@ -18,8 +18,8 @@ from monitor.signals.signal import Conversations, Signal
 
 __all__ = ["find_rephrases", "says_again", "similarity"]
 
-#: Similarity from which two messages ask the same. On sample traffic (seed 5), of the turns that nobody planted as test
-#: traffic, 149 of 149 such pairs are rephrases; at 0.4 it is 153 of 160.
+#: Similarity from which two messages ask the same. On sample traffic (seed 5), test traffic aside and by this alone, 149 of
+#: 149 neighbouring messages that are so alike are rephrases; at 0.4 it is 153 of 160.
 _SAME = 0.5
 
 #: Shorter messages ("yes", "go on", "option 2") are alike without being a question that was asked again.

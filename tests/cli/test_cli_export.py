@@ -84,4 +84,6 @@ def test_an_eval_set_that_was_never_compared_keeps_its_items_out_too(analysed: O
     analysed.done("evalset", "import", items, "--name", "more")
     after = analysed.done("export", "--gap", gap["id"], "--out", out, "--json").json
     assert after["examples"] < before["examples"]
-    assert leaked not in [json.loads(line)["messages"][-2]["content"] for line in Path(after["path"]).open()]
+    assert leaked not in [
+        json.loads(line)["messages"][-2]["content"] for line in Path(after["path"]).read_text().splitlines()
+    ]
