@@ -65,8 +65,8 @@ def rank_gaps(slices: Sequence[Slice], *, failures: float, loyalty: float, min_c
     """The gaps among middle topics (parent -1) and the fine topics in them, the greatest priority first.
 
     priority = share * (1 - coverage) * risk * growth: the uncovered turns, weighted by how often replies fail there
-    compared with everywhere (`failures`; half to double) and by whether the topic grows (square root; 0.7 to 1.4). `loyalty` is the
-    mean over all turns.
+    compared with everywhere (`failures`; half to double) and by whether the topic grows (square root; 0.7 to 1.4).
+    `loyalty` is the mean over all turns.
     """
     gap = np.array([_is_gap(one, loyalty, min_conversations) for one in slices], bool)
     chosen = [position for position in _units(slices, gap) if gap[position]]

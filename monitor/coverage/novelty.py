@@ -102,7 +102,7 @@ def measure_novelty(
         nearest_items=start.nearest_items,
         nearest_cosines=start.nearest_cosines,
         item_topics=np.stack(item_topics),
-        presence=presence(topics, item_topics),
+        presence=presence(topics, item_topics, items.labels),
     )
 
 

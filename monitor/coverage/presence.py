@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 __all__ = ["presence"]
 
 #: A missed topic attracts this share of the items that a covered one of its size has: strays.
-_STRAYS = 0.05
+_STRAYS = 0.1
+
+#: A labelled item is a stray in a topic that holds less than this share of what its label has where it is most at home.
+_AT_HOME = 0.5
 
 #: No topic says more than this, in units of log odds.
 _LIMIT = 3.0
@@ -23,14 +26,20 @@ _LIMIT = 3.0
 _WEIGHT = 0.5
 
 
-def presence(topics: Sequence[NDArray[np.int64]], items: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+def presence(
+    topics: Sequence[NDArray[np.int64]], items: Sequence[NDArray[np.int64]], labels: Sequence[str | None]
+) -> NDArray[np.float64]:
     """Log odds [n] of covered against missed, from how many eval items lie in each text's topic; the mean over levels.
 
-    With m items on n texts, a covered topic of n_t texts expects m * n_t / n items, a missed one a twentieth of that. Counts
-    are geometric with these means, the flattest of the gamma-Poisson family, since nobody writes evals in proportion to
-    traffic. `topics[l]` [n] and `items[l]` [m] are topics on level l, -1 for none.
+    A covered topic of n_t distinct texts expects a share of the m items in proportion to the root of n_t, between equal
+    shares and shares of the traffic, as people write evals; a missed one expects a tenth of that. Counts are geometric with
+    these means, the flattest of the gamma-Poisson family. `topics[l]` [n] and `items[l]` [m] are topics on level l, -1 for none. An item whose label has its
+    home in another topic is a stray and does not count: two of seven questions about roof panels do not test balcony kits.
     """
-    found = [_of_level(level, of_items) for level, of_items in zip(topics, items, strict=True)]
+    found = [
+        _of_level(level, np.where(_at_home(of_items, labels), of_items, -1))
+        for level, of_items in zip(topics, items, strict=True)
+    ]
     return np.asarray(_WEIGHT * np.mean(found, axis=0), np.float64)
 
 
@@ -40,9 +49,18 @@ def _of_level(topics: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np
         return np.zeros(len(topics))
     texts = np.bincount(topics[topics >= 0], minlength=number)
     inside = np.bincount(items[items >= 0], minlength=number)
-    expected = len(items) * texts / texts.sum()
+    expected = len(items) * np.sqrt(texts) / np.sqrt(texts).sum()
     odds = np.clip(_log_geometric(inside, expected) - _log_geometric(inside, _STRAYS * expected), -_LIMIT, _LIMIT)
     return np.where(topics >= 0, odds[topics], 0.0)
+
+
+def _at_home(items: NDArray[np.int64], labels: Sequence[str | None]) -> NDArray[np.bool_]:
+    names, label = np.unique([name or "" for name in labels], return_inverse=True)
+    counts = np.zeros((len(names), int(items.max(initial=-1)) + 2), np.int64)
+    np.add.at(counts, (label.ravel(), items), 1)  # items without a topic are counted in the last column
+    own = counts[label.ravel(), items]
+    unlabelled = np.array([not name for name in labels], bool)
+    return np.asarray(unlabelled | (own >= _AT_HOME * counts[label.ravel(), :-1].max(axis=1, initial=0)), bool)
 
 
 def _log_geometric(counts: NDArray[np.int64], mean: NDArray[np.float64]) -> NDArray[np.float64]:

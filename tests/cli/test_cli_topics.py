@@ -39,3 +39,9 @@ def test_the_table_nests_the_middle_below_the_broad(built: Offmap) -> None:
     assert any(line.startswith("·") for line in ran.out.splitlines())
     assert "offmap topics --level fine" in ran.out
     assert max(map(len, ran.out.splitlines()[3:])) <= 100
+
+
+def test_no_label_is_made_of_what_redaction_hides(built: Offmap) -> None:
+    for topic in built.done("topics", "--json").json["topics"]:
+        words = {word for keyword in (*topic["keywords"], topic["label"]) for word in keyword.replace(",", "").split()}
+        assert not words & {"ann", "example", "org", "email"}
