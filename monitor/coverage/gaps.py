@@ -12,8 +12,9 @@ from monitor.coverage.estimate import Interval
 
 __all__ = ["Gap", "Slice", "alerts", "rank_gaps"]
 
-#: A slice is a gap when its coverage is at most this, and the interval's high end at most that.
-_COVERED_AT_MOST, _HIGH_AT_MOST = 0.5, 0.85
+#: A slice is a gap when its coverage is at most this, and the interval's high end at most that. What ranks is the uncovered
+#: share, so a generous bound lengthens the list at its end only.
+_COVERED_AT_MOST, _HIGH_AT_MOST = 0.65, 0.9
 
 #: A middle topic is one gap when this share of it lies in fine topics that are gaps; otherwise each of those is one.
 _OF_ONE_KIND = 0.7
@@ -23,9 +24,12 @@ _OF_ONE_KIND = 0.7
 #: 0.72 there, and 0.9 and more where people come with the subject.
 _LOYAL = 0.75
 
-#: How far failure signals and growth can move a gap: a gap of twice the usual failures and twice the share ranks as high
-#: as a calm one of three times the turns.
-_RISK_LIMIT, _GROWTH_LIMIT = 2.0, 2.0
+#: How far failure signals and growth can move a gap: half the priority more, or a third less, for the one; for the other
+#: the root of two.
+_RISK_LIMIT, _GROWTH_LIMIT = 1.5, 2.0
+
+#: An alert wakes people: the topic must be more missed than covered, and surely not well covered.
+_ALERT_COVERED_AT_MOST, _ALERT_HIGH_AT_MOST = 0.5, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,11 @@ class Slice:
         """Uncovered share of the traffic."""
         return self.share * (1 - self.coverage.value)
 
+    @property
+    def surely_uncovered(self) -> float:
+        """Share of the traffic that is uncovered even at the high end of the coverage's interval."""
+        return self.share * (1 - self.coverage.high)
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -61,30 +70,39 @@ class Gap:
     risk: float
 
 
-def rank_gaps(slices: Sequence[Slice], *, failures: float, loyalty: float, min_conversations: int) -> list[Gap]:
+def rank_gaps(
+    slices: Sequence[Slice], *, failures: float, loyalty: float, min_conversations: int, min_share: float
+) -> list[Gap]:
     """The gaps among middle topics (parent -1) and the fine topics in them, the greatest priority first.
 
-    priority = share * (1 - coverage) * risk * growth: the uncovered turns, weighted by how often replies fail there
-    compared with everywhere (`failures`; half to double) and by whether the topic grows (square root; 0.7 to 1.4).
-    `loyalty` is the mean over all turns.
+    priority = share * (1 - high end of coverage) * risk * growth: the turns that are surely uncovered, weighted by how
+    often replies fail there compared with everywhere (`failures`; 0.67 to 1.5) and by whether the topic grows (square
+    root; 0.7 to 1.4). `loyalty` is the mean over all turns.
     """
-    gap = np.array([_is_gap(one, loyalty, min_conversations) for one in slices], bool)
+    gap = np.array([_is_gap(one, loyalty, min_conversations, min_share) for one in slices], bool)
     chosen = [position for position in _units(slices, gap) if gap[position]]
     found = []
     for position in chosen:
         risk = _risk(slices[position], failures)
-        found.append(Gap(position, slices[position].uncovered * risk * _growth_factor(slices[position].growth), risk))
+        found.append(
+            Gap(position, slices[position].surely_uncovered * risk * _growth_factor(slices[position].growth), risk)
+        )
     return sorted(found, key=lambda one: (-one.priority, one.slice))
 
 
 def alerts(one: Slice, *, alert_share: float) -> bool:
-    """Whether even the interval's high end of coverage leaves so much of the traffic uncovered."""
-    return one.share * (1 - one.coverage.high) >= alert_share
+    """Whether so much of the traffic is surely uncovered in a topic that is more missed than covered."""
+    return bool(
+        one.surely_uncovered >= alert_share
+        and one.coverage.value <= _ALERT_COVERED_AT_MOST
+        and one.coverage.high <= _ALERT_HIGH_AT_MOST
+    )
 
 
-def _is_gap(one: Slice, loyalty: float, min_conversations: int) -> bool:
+def _is_gap(one: Slice, loyalty: float, min_conversations: int, min_share: float) -> bool:
     return bool(
         one.conversations >= min_conversations
+        and one.uncovered >= min_share
         and one.loyalty >= _LOYAL * loyalty
         and one.coverage.value <= _COVERED_AT_MOST
         and one.coverage.high <= _HIGH_AT_MOST
@@ -93,11 +111,12 @@ def _is_gap(one: Slice, loyalty: float, min_conversations: int) -> bool:
 
 def _units(slices: Sequence[Slice], gap: NDArray[np.bool_]) -> list[int]:
     """Each middle topic as a whole, or its fine topics where only a part of it is a gap."""
-    units = []
+    children: dict[int, list[int]] = {}
     for position, one in enumerate(slices):
-        if one.parent >= 0:
-            continue
-        inside = [child for child, other in enumerate(slices) if other.parent == position]
+        children.setdefault(one.parent, []).append(position)
+    units = []
+    for position in children.get(-1, []):
+        one, inside = slices[position], children.get(position, [])
         in_gaps = sum(slices[child].turns for child in inside if gap[child])
         whole = gap[position] and in_gaps >= _OF_ONE_KIND * one.turns
         units += [position] if whole or not inside else inside

@@ -111,7 +111,7 @@ def compare(
 
 
 _NO_EVAL_SET = (
-    "No eval set was production. Import one with `offmap evalset import FILE --name NAME` (JSONL or CSV, a `prompt` a line), "
+    "No eval set was compared. Import one with `offmap evalset import FILE --name NAME` (JSONL or CSV, a `prompt` a line), "
     "then run `offmap analyse --eval-set NAME`. To start one, take a few turns of each of the largest topics: `offmap topics`."
 )
 _TOO_FEW = (
@@ -246,6 +246,7 @@ def _gaps(
         failures=failures,
         loyalty=float(_loyalty(production)[production.counted].mean()),
         min_conversations=settings.gaps.min_conversations,
+        min_share=settings.gaps.min_share,
     )
     first_turn = production.corpus.first_turn
     found = []
