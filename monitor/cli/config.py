@@ -42,7 +42,10 @@ def init(context: typer.Context, as_json: AsJson = False, store: StorePath = Non
 
 @app.command("show")
 def show(context: typer.Context, as_json: AsJson = False, store: StorePath = None) -> None:
-    """List each setting, its value and where it came from; secrets are masked."""
+    """List each setting, its value and its source.
+
+    Secrets are masked.
+    """
     settings = described_settings(context, store)
     if as_json:
         print_json(

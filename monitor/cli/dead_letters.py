@@ -22,7 +22,10 @@ def list_(
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
-    """List dead letters with where they came from and the reason. What is in them is not shown."""
+    """List dead letters with their source and reason.
+
+    What is in them is not shown.
+    """
     with open_store(read_settings(context, store)) as opened:
         letters = opened.dead_letters.read(limit)
         total = opened.dead_letters.count()

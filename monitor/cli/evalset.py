@@ -29,7 +29,10 @@ def import_(
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
-    """Store a file as a version of an eval set. The same items again are the same version."""
+    """Store a file as a version of an eval set.
+
+    The same items again are the same version.
+    """
     from monitor.evalsets.importer import import_eval_set
 
     with open_store(read_settings(context, store), create=True) as opened:
@@ -87,7 +90,7 @@ def list_(context: typer.Context, as_json: AsJson = False, store: StorePath = No
 @app.command("show")
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The eval set.")],
     version: Annotated[str | None, typer.Option(metavar="VERSION", help="The latest when none is named.")] = None,
     as_json: AsJson = False,
     store: StorePath = None,

@@ -39,7 +39,10 @@ def ingest(
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
-    """Read logs into the store. The same file again changes nothing; bad records are kept as dead letters."""
+    """Read logs into the store.
+
+    The same file again changes nothing; bad records are kept as dead letters.
+    """
     settings = read_settings(context, store)
     if dry_run:
         _preview(files, format, times, as_json)

@@ -83,7 +83,7 @@ def percent(value: float | None) -> str:
     """
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.1%}" if 0.0005 <= abs(value) < 0.00995 else f"{value:.0%}"
+    return f"{value:.1%}" if 0.0005 <= abs(value) < 0.0095 else f"{value:.0%}"
 
 
 def share(value: float) -> str:

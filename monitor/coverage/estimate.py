@@ -100,16 +100,15 @@ def estimate_coverage(
     draws = [histograms.coverage(bins, rng)[:2] for _ in range(replicates)]
     tail = (1 - interval) / 2
     low, high = np.quantile([draw[0] for draw in draws], [tail, 1 - tail])
-    with np.errstate(all="ignore"):
-        topic_draws = np.stack([draw[1] for draw in draws]) if topics else np.empty((replicates, 0))
-        topic_low, topic_high = (
-            np.nanquantile(topic_draws, [tail, 1 - tail], axis=0) if topics else (per_topic, per_topic)
-        )
+    bounds = np.full((2, topics), np.nan)
+    known = np.isfinite(per_topic)
+    if known.any():
+        bounds[:, known] = np.nanquantile(np.stack([draw[1][known] for draw in draws]), [tail, 1 - tail], axis=0)
     covered = bins.probability(offset)[bins.of_values(score)][traffic.texts]
     return Coverage(
         _around(value, low, high),
         covered.astype(np.float32),
-        tuple(_around(*row) for row in zip(per_topic, topic_low, topic_high, strict=True)),
+        tuple(_around(*row) for row in zip(per_topic, *bounds, strict=True)),
         separation,
     )
 

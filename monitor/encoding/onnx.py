@@ -53,6 +53,8 @@ class OnnxEncoder:
         """Loads the two files; `ModelError` when one is absent or is not the pinned one. 0 threads is one a core."""
         model_bytes = _verified(model, MODEL_SHA256, MODEL_PACKAGE)
         tokenizer_bytes = _verified(tokenizer, TOKENIZER_SHA256, TOKENIZER_PACKAGE)
+        # onnxruntime reports usage to its maker unless told not to; message texts never leave, and neither does this.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
         from tokenizers import Tokenizer
 

@@ -12,7 +12,9 @@ from monitor.settings import AtlasSettings
 def blobs(sizes, *, d=24, spread=0.25, seed=3):
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(len(sizes), d))
-    vectors = np.concatenate([centre + spread * rng.normal(size=(size, d)) for centre, size in zip(centres, sizes, strict=True)])
+    vectors = np.concatenate(
+        [centre + spread * rng.normal(size=(size, d)) for centre, size in zip(centres, sizes, strict=True)]
+    )
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return vectors, np.repeat(np.arange(len(sizes)), sizes)
 

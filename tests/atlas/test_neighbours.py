@@ -46,7 +46,9 @@ def test_large_graph_is_nearly_exact_and_does_not_depend_on_threads():
     faiss.omp_set_num_threads(threads)
     assert (graphs[0].indices == graphs[1].indices).all()
     exact = np.argsort(-(vectors[:200] @ vectors.T), axis=1)[:, 1:11]
-    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(graphs[0].indices[:200].tolist(), exact.tolist(), strict=True)])
+    recall = np.mean(
+        [len(set(a) & set(b)) / 10 for a, b in zip(graphs[0].indices[:200].tolist(), exact.tolist(), strict=True)]
+    )
     assert recall > 0.95
 
 

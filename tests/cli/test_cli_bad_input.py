@@ -111,7 +111,10 @@ def test_a_store_of_a_newer_version(built: Offmap, tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_open_in_another_process(analysed: Offmap) -> None:
-    hold = "import sys; from monitor.store import Store; s = Store.open(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    hold = (
+        "import sys; from monitor.store import Store; store = Store.open(sys.argv[1]); "
+        "print('open', flush=True); sys.stdin.read()"
+    )
     holder = subprocess.Popen(
         [sys.executable, "-c", hold, str(analysed.store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -1,0 +1,118 @@
+"""Coverage on a world whose truth is known: blobs of texts, of which the eval items know some."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from monitor.atlas.communities import leiden_communities
+from monitor.atlas.neighbours import build_graph
+from monitor.coverage.estimate import Traffic, estimate_coverage
+from monitor.coverage.novelty import EvalVectors, Novelty, item_groups, measure_novelty
+from monitor.coverage.presence import presence
+
+BLOBS, TURNS, ITEMS = 40, 40, 5
+
+
+class World:
+    """`missing` of the blobs have no eval item."""
+
+    def __init__(self, missing: int, *, seed: int = 0, labelled: bool = False) -> None:
+        rng = np.random.default_rng(seed)
+        centres = rng.normal(size=(BLOBS, 24))
+        self.blob = np.repeat(np.arange(BLOBS), TURNS)
+        self.texts = _unit(centres[self.blob] + 0.45 * rng.normal(size=(len(self.blob), 24)))
+        item_blob = np.repeat(np.arange(missing, BLOBS), ITEMS)
+        vectors = _unit(centres[item_blob] + 0.45 * rng.normal(size=(len(item_blob), 24)))
+        self.items = EvalVectors(vectors, [str(blob) if labelled else None for blob in item_blob])
+        self.missed = self.blob < missing
+        self.graph = build_graph(self.texts, k=10)
+        found = leiden_communities(self.graph, resolutions=(0.5, 1.0, 2.0), seed=1)
+        self.topics = [found.middle, found.fine]
+        self.novelty = measure_novelty(self.graph, self.texts, self.items, topics=self.topics, k=10, seed=1)
+
+    def coverage(self, **kwargs):
+        number = np.arange(len(self.texts))
+        traffic = Traffic(number, self.blob[None], number // 2)
+        settings = {"topics": BLOBS, "interval": 0.9, "replicates": 50, "seed": 1}
+        return estimate_coverage(self.novelty, traffic, **{**settings, **kwargs})
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_missed_texts_are_the_novel_ones(labelled):
+    world = World(8, labelled=labelled)
+    assert world.novelty.texts[world.missed].mean() > 1.3 * world.novelty.texts[~world.missed].mean()
+
+
+@pytest.mark.parametrize("missing", [0, 8, 16, 24])
+def test_coverage_falls_with_what_is_missing(missing):
+    found = World(missing).coverage()
+    assert found.traffic.value == pytest.approx(1 - missing / BLOBS, abs=0.1)
+    assert found.traffic.low <= found.traffic.value <= found.traffic.high
+
+
+def test_coverage_is_the_mean_of_what_turns_and_topics_have():
+    world = World(10)
+    found = world.coverage()
+    assert found.covered.mean() == pytest.approx(found.traffic.value, abs=1e-4)
+    for blob in (0, 20):
+        assert found.covered[world.blob == blob].mean() == pytest.approx(found.topics[blob].value, abs=1e-4)
+
+
+def test_topics_without_items_are_told_from_the_others():
+    found = World(10).coverage()
+    values = np.array([topic.value for topic in found.topics])
+    assert values[:10].max() < values[10:].min()
+
+
+def test_a_topic_without_turns_is_nan():
+    assert np.isnan(World(4).coverage(topics=BLOBS + 1).topics[-1].value)
+
+
+def test_it_says_nothing_where_covered_and_missed_look_alike():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.5, 0.1, 60)
+    nothing = np.zeros(60, np.int64)
+    novelty = Novelty(
+        noise, noise, rng.permuted(noise)[None], nothing, noise.astype(np.float32), nothing[None], noise * 0
+    )
+    found = estimate_coverage(
+        novelty, Traffic(np.arange(60), nothing[None], np.arange(60)), topics=1, interval=0.9, replicates=20, seed=0
+    )
+    assert not found.says
+    assert np.isnan(found.covered).all()
+
+
+def test_the_same_seed_gives_the_same_result():
+    first, second = World(5).coverage(), World(5).coverage()
+    assert first.traffic == second.traffic
+    assert (first.covered == second.covered).all()
+
+
+def test_duplicates_in_the_eval_set_share_a_group():
+    vectors = _unit(np.array([[1.0, 0, 0], [0.999, 0.01, 0], [0, 1, 0]]))
+    groups = item_groups(vectors)
+    assert groups[0] == groups[1] != groups[2]
+
+
+def test_presence_needs_items_and_leaves_strays_out():
+    topics = np.repeat([0, 1, 2], 30)
+    items = np.array([1, 1, 1, 1, 1, 0, 2, 2, 2, 2])
+    labels = ["roof"] * 6 + ["card"] * 4
+    odds = presence([topics], [items], labels)
+    unlabelled = presence([topics], [items], [None] * 10)
+    assert odds[0] < 0 < odds[30]
+    assert odds[0] < unlabelled[0]
+
+
+@given(arrays(np.int64, 20, elements=st.integers(-1, 3)), arrays(np.int64, 5, elements=st.integers(-1, 3)))
+def test_presence_is_finite_and_zero_without_a_topic(topics, items):
+    topics[0] = 3
+    odds = presence([topics], [items], [None] * 5)
+    assert np.isfinite(odds).all()
+    assert (odds[topics < 0] == 0).all()

@@ -1,0 +1,79 @@
+"""Which topics are gaps, and in which order."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from monitor.coverage.estimate import Interval
+from monitor.coverage.gaps import Slice, alerts, rank_gaps
+
+GAP = Slice(
+    parent=-1,
+    turns=200,
+    conversations=80,
+    share=0.02,
+    coverage=Interval(0.1, 0.05, 0.3),
+    novelty=0.5,
+    failures=0.1,
+    loyalty=0.8,
+    growth=1.0,
+)
+COVERED = replace(GAP, coverage=Interval(0.95, 0.9, 1.0))
+
+
+def ranked(*slices: Slice) -> list[int]:
+    return [gap.slice for gap in rank_gaps(slices, failures=0.1, loyalty=0.8, min_conversations=5, min_share=0.001)]
+
+
+def test_only_uncovered_topics_are_gaps():
+    assert ranked(COVERED, GAP) == [1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"conversations": 4},
+        {"share": 0.0005},
+        {"loyalty": 0.3},
+        {"coverage": Interval(0.7, 0.6, 0.8)},
+        {"coverage": Interval(0.4, 0.1, 0.95)},
+    ],
+)
+def test_small_disloyal_covered_and_unsure_topics_are_not(change):
+    assert ranked(replace(GAP, **change)) == []
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [{"share": 0.03}, {"failures": 0.3}, {"growth": 2.0}, {"coverage": Interval(0.1, 0.05, 0.2)}],
+)
+def test_more_traffic_failures_growth_and_certainty_rank_higher(worse):
+    assert ranked(GAP, replace(GAP, **worse)) == [1, 0]
+
+
+def test_growth_that_nobody_knows_changes_nothing():
+    first, second = rank_gaps(
+        [GAP, replace(GAP, growth=float("nan"))], failures=0.1, loyalty=0.8, min_conversations=5, min_share=0
+    )
+    assert first.priority == second.priority
+
+
+def test_a_middle_topic_of_one_kind_is_one_gap_and_a_mixed_one_gives_its_fine_topics():
+    child = replace(GAP, parent=0, turns=100, share=0.01)
+    assert ranked(GAP, child, child) == [0]
+    half = replace(GAP, coverage=Interval(0.5, 0.3, 0.7))
+    assert ranked(half, child, replace(child, coverage=COVERED.coverage)) == [1]
+
+
+def test_an_alert_needs_certainty():
+    assert alerts(GAP, alert_share=0.005)
+    assert not alerts(replace(GAP, coverage=Interval(0.6, 0.5, 0.65)), alert_share=0.005)
+    assert not alerts(replace(GAP, coverage=Interval(0.1, 0.05, 0.9)), alert_share=0.0)
+    assert not alerts(GAP, alert_share=0.02)
+
+
+def test_no_failures_anywhere_is_no_risk():
+    (gap,) = rank_gaps([replace(GAP, failures=0.0)], failures=0.0, loyalty=0.8, min_conversations=5, min_share=0)
+    assert gap.risk == 1.0
+    assert np.isfinite(gap.priority)
