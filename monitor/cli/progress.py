@@ -59,7 +59,8 @@ class _Bar:
         rate = _amount(self._done / max(elapsed, 1e-9), self._unit)
         amount = _amount(self._done, self._unit)
         if self._total is not None:
-            amount += f" of {_amount(self._total, self._unit)}"
+            done = amount if self._unit == "bytes" else f"{self._done:,}"
+            amount = f"{done} of {_amount(self._total, self._unit)}"
         for task in self._bars.task_ids:
             self._bars.update(task, completed=self._done, amount=amount, rate=f"{rate}/s")
 

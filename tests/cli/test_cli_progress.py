@@ -25,7 +25,7 @@ def drawn(*, after: float, total: int | None, unit: str = "texts") -> str:
 
 def test_a_long_task_shows_amount_rate_and_time_left() -> None:
     shown = drawn(after=0.01, total=5_000)
-    assert "encode" in shown and "5,000 texts" in shown and "texts/s" in shown and "0:00:00" in shown
+    assert "encode" in shown and "5,000 of 5,000 texts" in shown and "texts/s" in shown and "0:00:00" in shown
 
 
 def test_a_short_task_shows_nothing() -> None:
@@ -37,7 +37,7 @@ def test_an_unknown_total_is_no_error() -> None:
 
 
 def test_bytes_are_read_by_people() -> None:
-    assert "5.0 kB" in drawn(after=0.01, total=5_000, unit="bytes")
+    assert "5.0 kB of 5.0 kB" in drawn(after=0.01, total=5_000, unit="bytes")
 
 
 def test_a_failing_task_gives_the_screen_back() -> None:
