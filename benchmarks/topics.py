@@ -52,7 +52,8 @@ vectors = np.load(sys.argv[1])
 texts = json.load(open(sys.argv[3]))
 def fit(seed):
     from umap import UMAP
-    model = BERTopic(umap_model=UMAP(n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine"), calculate_probabilities=False)
+    reducer = UMAP(n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine")
+    model = BERTopic(umap_model=reducer)
     reduced = model._reduce_dimensionality(vectors)
     import pandas as pd
     documents = pd.DataFrame({"Document": texts, "ID": range(len(texts)), "Topic": None})
@@ -73,7 +74,10 @@ def main() -> int:
     arguments = parser.parse_args()
     path = Path(os.environ.get("OFFMAP_DATA", ROOT.parent / "shared" / "data")) / "clinc150" / "data_full.json"
     if not path.is_file():
-        print(f"CLINC150 is not at {path}: set OFFMAP_DATA to the folder that holds clinc150/data_full.json", file=sys.stderr)
+        print(
+            f"CLINC150 is not at {path}: set OFFMAP_DATA to the folder that holds clinc150/data_full.json",
+            file=sys.stderr,
+        )
         return 1
     texts, labels = read_clinc(path)
     with tempfile.TemporaryDirectory() as folder:

@@ -143,7 +143,7 @@ def test_an_empty_store_and_an_empty_window_say_what_to_do(tmp_path: Path, store
         pytest.raises(InputError, match="offmap ingest"),
     ):
         run(empty, eval_sets=[])
-    with pytest.raises(InputError, match="analysis.environments"):
+    with pytest.raises(InputError, match=r"analysis\.environments"):
         run(store, window=Window(datetime(1999, 1, 1), datetime(1999, 1, 2)))
 
 
@@ -157,7 +157,12 @@ def test_a_few_turns_are_enough_to_run(tmp_path: Path, number: int) -> None:
     with Store.open(str(tmp_path / "few.duckdb")) as few:
         few.turns.append(
             [
-                Turn(turn_id=str(n), user_text=f"where is parcel {n}", created_at=datetime(2026, 1, n + 1), conversation_id="c")
+                Turn(
+                    turn_id=str(n),
+                    user_text=f"where is parcel {n}",
+                    created_at=datetime(2026, 1, n + 1),
+                    conversation_id="c",
+                )
                 for n in range(number)
             ]
         )

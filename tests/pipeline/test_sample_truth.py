@@ -77,7 +77,9 @@ def gap_of(found: Outcome, intent: str) -> GapRow | None:
 
 
 def test_the_planted_gaps_are_in_the_top_eight(planted: Outcome) -> None:
-    ranks = {one["name"]: getattr(gap_of(planted, one["name"]), "rank", None) for one in planted.truth["missing_intents"]}
+    ranks = {
+        one["name"]: getattr(gap_of(planted, one["name"]), "rank", None) for one in planted.truth["missing_intents"]
+    }
     assert len(ranks) == 6
     assert all(rank is not None and rank <= 8 for rank in ranks.values()), ranks
 
@@ -111,5 +113,3 @@ def test_nothing_is_alerted_on_the_control(control: Outcome) -> None:
 
 def test_staging_is_kept_out(planted: Outcome) -> None:
     assert planted.analysis.turns == planted.truth["counts"]["production_turns"]
-
-
