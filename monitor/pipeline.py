@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
@@ -35,7 +35,7 @@ from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
 from monitor.errors import InputError, OffmapError
-from monitor.progress import Progress, Silent
+from monitor.progress import Advance, Progress, Silent
 from monitor.records import EvalSet, Turn, Window, short_hash
 from monitor.settings import Settings
 from monitor.signals import NEGATIVE, find_signals
@@ -48,7 +48,16 @@ from monitor.store.store import Store
 __all__ = ["Analysis", "analyse"]
 
 Clock = Callable[[], datetime]
-Step = Callable[[str], AbstractContextManager[None]]
+
+
+class Step(Protocol):
+    """Runs one named step of a job; `done`, when given, is told that it ended."""
+
+    def __call__(self, name: str, done: Advance | None = None) -> AbstractContextManager[None]: ...
+
+
+#: Encoding has a bar of its own; these steps share one.
+_STEPS_AFTER_ENCODING = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +104,28 @@ def analyse(
             items = distinct_items(compared, EVAL_PROMPT)
             item_vectors = _reference_vectors(store, encoder, items.texts, progress)
             act_vectors = _reference_vectors(store, encoder, example_texts()[0], progress)
-        with step("network"):
-            network = build_network(
-                corpus,
-                vectors,
-                act_vectors,
-                neighbours=settings.atlas.neighbours,
-                flood_turns=settings.analysis.flood_turns,
-            )
-        reused = store.atlases.load(ids.atlas_id) is not None
-        if not reused:
-            with step("topics"):
-                draft = _fit(store, encoder, network, examples, ids, settings, progress)
-                _write_atlas(store, draft, corpus, encoder, ids, window, settings, clock)
-        with step("signals"):
-            signals = find_signals(_conversations(store, corpus))
-        with step("coverage"):
-            atlas = read_atlas(store, ids.atlas_id, corpus)
-            failed = np.isin(corpus.keys, np.array([s.turn_key for s in signals if s.signal in NEGATIVE], np.uint64))
-            production = Production(network, atlas, failed, _microseconds(window.end))
-            report = compare(production, items, item_vectors, settings)
-            _write_report(store, report, signals, items, compared, ids, settings, clock)
-        with step("publish"):
-            run = _publish(store, compared, ids, window, settings, clock)
+            _reference_vectors(store, encoder, [text for texts in examples.values() for text in texts], progress)
+        with progress.task("analyse", _STEPS_AFTER_ENCODING, "steps") as done:
+            with step("network", done):
+                neighbours, flood_turns = settings.atlas.neighbours, settings.analysis.flood_turns
+                network = build_network(corpus, vectors, act_vectors, neighbours=neighbours, flood_turns=flood_turns)
+            reused = store.atlases.load(ids.atlas_id) is not None
+            with step("topics", done):
+                if not reused:
+                    draft = _fit(store, encoder, network, examples, ids, settings)
+                    _write_atlas(store, draft, corpus, encoder, ids, window, settings, clock)
+            with step("signals", done):
+                signals = find_signals(_conversations(store, corpus))
+            with step("coverage", done):
+                atlas = read_atlas(store, ids.atlas_id, corpus)
+                failed = np.isin(
+                    corpus.keys, np.array([s.turn_key for s in signals if s.signal in NEGATIVE], np.uint64)
+                )
+                production = Production(network, atlas, failed, _microseconds(window.end))
+                report = compare(production, items, item_vectors, settings)
+                _write_report(store, report, signals, items, compared, ids, settings, clock)
+            with step("publish", done):
+                run = _publish(store, compared, ids, window, settings, clock)
     return Analysis(
         run=run,
         turns=len(corpus),
@@ -170,10 +178,12 @@ def _job(store: Store, ids: _Ids) -> Iterator[Step]:
     store.jobs.begin(ids.run_id, "analyse", {"atlas_id": ids.atlas_id, "report_id": ids.report_id})
 
     @contextmanager
-    def step(name: str) -> Iterator[None]:
+    def step(name: str, done: Advance | None = None) -> Iterator[None]:
         started = time.monotonic()
         yield
         store.jobs.finish_step(ids.run_id, name, time.monotonic() - started)
+        if done is not None:
+            done.advance(1)
 
     try:
         yield step
@@ -206,11 +216,10 @@ def _fit(
     examples: Mapping[str, Sequence[str]],
     ids: _Ids,
     settings: Settings,
-    progress: Progress,
 ) -> AtlasDraft:
     """Topics of the texts that have a subject, and intents, as rows of the atlas."""
     topics = find_topics(network, settings.atlas)
-    names, similarity = _intents(store, encoder, network, examples, progress)
+    names, similarity = _intents(store, encoder, network, examples)
     of_turns = turn_topics(topics, network.corpus, network.turn_acts >= 0)
     facts = TurnFacts(of_turns, network.turn_acts, network.flood, names, similarity)
     return assemble(network.corpus, topics, facts, atlas_id=ids.atlas_id, store=store)
@@ -233,7 +242,6 @@ def _intents(
     encoder: Encoder,
     network: Network,
     examples: Mapping[str, Sequence[str]],
-    progress: Progress,
 ) -> tuple[list[str | None], NDArray[np.float32]]:
     """Intent of each turn by its text, None where none is near enough or the text has no subject; and how near."""
     corpus = network.corpus
@@ -242,7 +250,7 @@ def _intents(
     names = tuple(examples)
     texts = [text for name in names for text in examples[name]]
     labels = np.repeat(np.arange(len(names)), [len(examples[name]) for name in names])
-    intents = Intents(names, _reference_vectors(store, encoder, texts, progress), labels)
+    intents = Intents(names, _reference_vectors(store, encoder, texts, Silent()), labels)
     found, similarity = assign_intents(network.vectors, intents)
     found = np.where(network.has_subject, found, -1)
     of_texts = [names[intent] if intent >= 0 else None for intent in found.tolist()]
