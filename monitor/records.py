@@ -169,7 +169,8 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalItem:
-    """One item of an eval set. `messages` holds the conversation when the item is one; `prompt` is its last user message."""
+    """One item of an eval set. `messages` holds the conversation when the item is one; `prompt` is then the
+    message that it is about, the last of the user's unless its format says otherwise."""
 
     item_id: str
     prompt: str
