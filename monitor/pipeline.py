@@ -30,7 +30,8 @@ from monitor.atlas.intents import Intents, assign_intents, load_intents
 from monitor.atlas.network import Network, build_network
 from monitor.atlas.topics import find_topics, turn_topics
 from monitor.coverage.items import ComparedItems, distinct_items
-from monitor.coverage.report import Production, Report, compare
+from monitor.coverage.production import Production
+from monitor.coverage.report import Report, compare
 from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash

@@ -9,21 +9,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.atlas.assembly import Atlas, moment
-from monitor.atlas.corpus import Corpus, numbered
+from monitor.atlas.corpus import numbered
 from monitor.atlas.neighbours import NeighbourGraph
-from monitor.atlas.network import Network
-from monitor.atlas.timeline import first_seen, growth
 from monitor.coverage.estimate import Coverage, Interval, Traffic, estimate_coverage
-from monitor.coverage.gaps import Slice, alerts, rank_gaps
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
+from monitor.coverage.production import Production
+from monitor.coverage.slices import FINE, MIDDLE, gap_rows
 from monitor.settings import Settings
 from monitor.store.reports import GapRow, TopicCoverageRow
 
-__all__ = ["Production", "Report", "compare"]
-
-_MIDDLE, _FINE = 1, 2
+__all__ = ["Report", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +33,6 @@ class Report:
     gaps: Sequence[GapRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Production:
-    """The side of production in a comparison: the network of its texts, and its atlas.
-
-    `failed` [t] says that a negative signal followed the turn's reply; `end` is the window's, in microseconds since 1970.
-    """
-
-    network: Network
-    atlas: Atlas
-    failed: NDArray[np.bool_]
-    end: int
-
-    @property
-    def corpus(self) -> Corpus:
-        return self.network.corpus
-
-    @property
-    def counted(self) -> NDArray[np.int64]:
-        """Rows of the turns that count: those with a subject that are no flood."""
-        return np.flatnonzero(~self.atlas.is_act & ~self.atlas.flood)
-
-
 def compare(
     production: Production, items: ComparedItems, item_vectors: NDArray[np.float32], settings: Settings
 ) -> Report:
@@ -69,7 +43,7 @@ def compare(
     if not len(items):
         return _report_without(production, _NO_EVAL_SET)
     subjects = _Subjects.of(production)
-    levels = [subjects.topics(production, level) for level in (_MIDDLE, _FINE)]
+    levels = [subjects.topics(production, level) for level in (MIDDLE, FINE)]
     evals = EvalVectors(item_vectors, items.labels)
     k, seed = settings.atlas.neighbours, settings.atlas.seed
     novelty = measure_novelty(subjects.graph, subjects.vectors, evals, topics=levels, k=k, seed=seed)
@@ -100,7 +74,7 @@ def compare(
     if not coverage.says:
         return _report_without(production, _TOO_ALIKE.format(items=len(items)), turns)
     of_turns = novelty.texts[traffic.texts]
-    gaps = _gaps(production, coverage, of_turns, traffic, items, item_vectors, settings)
+    gaps = gap_rows(production, coverage, of_turns, traffic, items, item_vectors, settings)
     return Report(
         coverage.traffic,
         _verdict(coverage.traffic, len(counted), len(gaps), settings.coverage.interval),
@@ -228,130 +202,3 @@ def _topic_means(
 
 def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _gaps(
-    production: Production,
-    coverage: Coverage,
-    novelty: NDArray[np.float64],
-    traffic: Traffic,
-    items: ComparedItems,
-    item_vectors: NDArray[np.float32],
-    settings: Settings,
-) -> list[GapRow]:
-    positions, slices, rows = _slices(production, coverage, novelty)
-    failures = float(production.failed[production.counted].mean()) if len(traffic) else 0.0
-    ranked = rank_gaps(
-        slices,
-        failures=failures,
-        loyalty=float(_loyalty(production)[production.counted].mean()),
-        min_conversations=settings.gaps.min_conversations,
-        min_share=settings.gaps.min_share,
-    )
-    first_turn = production.corpus.first_turn
-    found = []
-    for rank, gap in enumerate(ranked, start=1):
-        one, topic = slices[gap.slice], production.atlas.topics[positions[gap.slice]]
-        member = rows[gap.slice]
-        seen = first_seen(production.corpus.created[member], production.corpus.conversation[member])
-        found.append(
-            GapRow(
-                gap_id="g" + topic.topic_id[1:],
-                rank=rank,
-                topic_id=topic.topic_id,
-                label=topic.label,
-                turns=one.turns,
-                conversations=one.conversations,
-                share=one.share,
-                coverage=one.coverage.value,
-                low=one.coverage.low,
-                high=one.coverage.high,
-                novelty=one.novelty,
-                priority=gap.priority,
-                alert=alerts(one, alert_share=settings.gaps.alert_share),
-                first_seen=moment(seen),
-                growth=one.growth,
-                risk=gap.risk,
-                examples=_examples(production, member, first_turn, topic.representatives, settings.gaps.examples),
-                nearest_items=_nearest_items(production, member, items, item_vectors),
-            )
-        )
-    return found
-
-
-def _slices(
-    production: Production, coverage: Coverage, novelty: NDArray[np.float64]
-) -> tuple[list[int], list[Slice], list[NDArray[np.int64]]]:
-    """Middle and fine topics as slices: their positions among the topics, the slices, and the rows of their turns."""
-    corpus, counted = production.corpus, production.counted
-    place: dict[str, int] = {}
-    loyal = _loyalty(production)
-    novelty_of = np.zeros(len(corpus))
-    novelty_of[counted] = novelty
-    positions: list[int] = []
-    slices: list[Slice] = []
-    rows: list[NDArray[np.int64]] = []
-    for position, topic in enumerate(production.atlas.topics):
-        if topic.level not in (_MIDDLE, _FINE):
-            continue
-        member = counted[production.atlas.of_turns[topic.level][counted] == position]
-        if not len(member):
-            continue
-        place[topic.topic_id] = len(slices)
-        positions.append(position)
-        rows.append(member)
-        slices.append(
-            Slice(
-                parent=place.get(topic.parent or "", -1),
-                turns=len(member),
-                conversations=len(np.unique(corpus.conversation[member])),
-                share=len(member) / len(counted),
-                coverage=coverage.topics[position],
-                novelty=float(novelty_of[member].mean()),
-                failures=float(production.failed[member].mean()),
-                loyalty=float(loyal[member].mean()),
-                growth=growth(corpus.created[member], corpus.created[counted], end=production.end),
-            )
-        )
-    return positions, slices, rows
-
-
-def _loyalty(production: Production) -> NDArray[np.float64]:
-    """Of each counted turn, the share of its conversation's other counted turns in the same middle topic [t]; 1 if alone."""
-    counted = production.counted
-    conversation = production.corpus.conversation[counted]
-    topic = production.atlas.of_turns[_MIDDLE][counted] + 1
-    together = numbered(conversation * (len(production.atlas.topics) + 1) + topic)
-    same, all_turns = np.bincount(together)[together], np.bincount(conversation)[conversation]
-    share = np.divide(same - 1, all_turns - 1, out=np.ones(len(counted)), where=all_turns > 1)
-    found = np.zeros(len(production.corpus))
-    found[counted] = share
-    return found
-
-
-def _examples(
-    production: Production,
-    member: NDArray[np.int64],
-    first_turn: NDArray[np.int64],
-    representatives: Sequence[int],
-    count: int,
-) -> tuple[int, ...]:
-    """Turn keys: the topic's representatives, then its most frequent texts, each text once."""
-    corpus = production.corpus
-    texts, times = np.unique(corpus.text_of[member], return_counts=True)
-    frequent = [int(corpus.keys[first_turn[text]]) for text in texts[np.lexsort((texts, -times))]]
-    inside = set(corpus.keys[member].tolist())
-    return tuple(dict.fromkeys([key for key in (*representatives, *frequent) if key in inside]))[:count]
-
-
-def _nearest_items(
-    production: Production,
-    member: NDArray[np.int64],
-    items: ComparedItems,
-    item_vectors: NDArray[np.float32],
-    count: int = 3,
-) -> tuple[str, ...]:
-    """Ids of the eval items nearest to the slice's mean vector."""
-    centre = production.network.vectors[production.corpus.text_of[member]].mean(axis=0)
-    order = np.argsort(-np.round(item_vectors @ centre, 6), kind="stable")
-    return tuple(dict.fromkeys(items.ids[item] for item in order[: 3 * count].tolist()))[:count]

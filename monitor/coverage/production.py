@@ -1,0 +1,36 @@
+"""The side of production in a comparison with eval items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.atlas.assembly import Atlas
+from monitor.atlas.corpus import Corpus
+from monitor.atlas.network import Network
+
+__all__ = ["Production"]
+
+
+@dataclass(frozen=True, slots=True)
+class Production:
+    """The side of production in a comparison: the network of its texts, and its atlas.
+
+    `failed` [t] says that a negative signal followed the turn's reply; `end` is the window's, in microseconds since 1970.
+    """
+
+    network: Network
+    atlas: Atlas
+    failed: NDArray[np.bool_]
+    end: int
+
+    @property
+    def corpus(self) -> Corpus:
+        return self.network.corpus
+
+    @property
+    def counted(self) -> NDArray[np.int64]:
+        """Rows of the turns that count: those with a subject that are no flood."""
+        return np.flatnonzero(~self.atlas.is_act & ~self.atlas.flood)
