@@ -23,8 +23,11 @@ _BINS = 128
 #: Offsets beyond this make every probability 0 or 1 to float32.
 _OFFSET_LIMIT = 60.0
 
-#: Below this the left-out items' novelty cannot tell covered from missed text (0.5 is a coin).
-MIN_SEPARATION = 0.65
+#: The left-out items tell covered from missed text when their AUROC is this many standard errors above a coin's 0.5.
+_SURE_ERRORS = 3.0
+
+#: Where a bound on the coverage is read: quantiles of the novelty of covered text.
+_BOUND_FROM, _BOUND_TO = 0.1, 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def estimate_coverage(
     """
     share_from = share_from or novelty
     separation = _separation(novelty)
-    if len(traffic) == 0 or not separation >= MIN_SEPARATION:
+    if len(traffic) == 0 or not separation >= _least_separation(len(novelty.covered)):
         nothing = Interval(np.nan, np.nan, np.nan)
         return Coverage(nothing, np.full(len(traffic), np.nan, np.float32), (nothing,) * topics, separation)
     score = _slope(novelty) * novelty.texts + novelty.presence
@@ -131,6 +134,11 @@ def _separation(novelty: Novelty) -> float:
         m = int(known.sum())
         found.append((rankdata(both)[:m].sum() - m * (m + 1) / 2) / (m * m))
     return float(np.mean(found)) if found else float("nan")
+
+
+def _least_separation(items: int) -> float:
+    """The AUROC that m covered and m missed values reach by chance: its standard error is about 1 / sqrt(6 m)."""
+    return 0.5 + _SURE_ERRORS / float(np.sqrt(6 * items))
 
 
 def _slope(novelty: Novelty) -> float:
@@ -215,12 +223,15 @@ class _Share:
         Items of a topic are alike, so they are drawn together; where the levels disagree, the interval says so.
         """
         turns = np.bincount(self.turns, turn_weight, minlength=self.size)
-        item_weight, levels = None, list(self.missed)
+        item_weight, levels, place = None, list(self.missed), 0.5
         if rng is not None:
+            place = float(rng.random())
             item_weight = _resample(rng, int(self.groups.max()) + 1)[self.groups]
             levels = [levels[int(rng.integers(len(levels)))]]
         covered = np.bincount(self.covered, item_weight, minlength=self.size)
-        shares = [_mixture_weight(turns, covered, np.bincount(one, item_weight, minlength=self.size)) for one in levels]
+        shares = [
+            _mixture_weight(turns, covered, np.bincount(one, item_weight, minlength=self.size), place) for one in levels
+        ]
         return float(np.mean(shares))
 
 
@@ -266,11 +277,21 @@ def _resample(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
 
 
-def _mixture_weight(turns: NDArray[Any], covered: NDArray[Any], missed: NDArray[Any]) -> float:
+def _mixture_weight(turns: NDArray[Any], covered: NDArray[Any], missed: NDArray[Any], place: float) -> float:
+    """Weight of the covered in the turns by least squares, at most 1.
+
+    Traffic that is more novel than missed text itself would have a weight below 0: the two do not describe it. All that is
+    known then is a bound, as covered turns are turns: weight * F0(t) <= F(t) everywhere. The weight is taken at `place`
+    (0 to 1) between 0 and the least bound; replicates draw the place, so the interval says how little is known.
+    """
     f, f0, f1 = (np.cumsum(counts) / counts.sum() for counts in (turns, covered, missed))
     difference = f0 - f1
     norm = float(difference @ difference)
-    return float(np.clip((f - f1) @ difference / norm, 0.0, 1.0)) if norm > 0 else 1.0
+    weight = float((f - f1) @ difference) / norm if norm > 0 else 1.0
+    if weight > 0:
+        return min(weight, 1.0)
+    inside = (f0 >= _BOUND_FROM) & (f0 <= _BOUND_TO)
+    return place * min(1.0, float((f[inside] / f0[inside]).min(initial=1.0)))
 
 
 def _offset(bins: _Bins, turns: NDArray[np.float64], value: float) -> float:

@@ -52,7 +52,9 @@ def test_the_order_of_arrival_changes_nothing(tmp_path):
 def test_other_text_time_or_conversation_is_another_fingerprint(tmp_path):
     found = set()
     first = turn(1, "a")
-    for number, other in enumerate([turn(2, "a"), turn(2, "b"), turn(2, "a", minutes=5), turn(2, "a", conversation="c1")]):
+    for number, other in enumerate(
+        [turn(2, "a"), turn(2, "b"), turn(2, "a", minutes=5), turn(2, "a", conversation="c1")]
+    ):
         folder = tmp_path / str(number)
         folder.mkdir()
         found.add(corpus_of(folder, [first, other]).fingerprint)

@@ -88,6 +88,21 @@ def test_it_says_nothing_where_covered_and_missed_look_alike():
     assert np.isnan(found.covered).all()
 
 
+def test_traffic_beyond_what_was_left_out_is_bounded_and_not_called_certain():
+    rng = np.random.default_rng(0)
+    covered, missed = rng.normal(0.4, 0.05, 80), rng.normal(0.5, 0.05, 80)
+    texts = np.concatenate([rng.normal(0.6, 0.05, 900), rng.normal(0.4, 0.05, 100)])
+    nothing = np.zeros(80, np.int64)
+    novelty = Novelty(
+        texts, covered, missed[None], np.zeros(1000, np.int64), texts.astype(np.float32), nothing[None], texts * 0
+    )
+    number = np.arange(1000)
+    found = estimate_coverage(
+        novelty, Traffic(number, number[None] * 0, number), topics=1, interval=0.9, replicates=100, seed=0
+    ).traffic
+    assert found.low < 0.1 <= found.high < 0.25
+
+
 def test_the_same_seed_gives_the_same_result():
     first, second = World(5).coverage(), World(5).coverage()
     assert first.traffic == second.traffic
