@@ -98,7 +98,9 @@ class CoverageSettings:
 
 @dataclass(frozen=True, slots=True)
 class GapSettings:
-    min_conversations: int = _setting(5, "a gap has at least this many conversations", low=1)
+    min_conversations: int = _setting(
+        5, "a gap has at least this many conversations, counted as if they were of equal length", low=1
+    )
     min_share: float = _setting(0.001, "a gap leaves at least this share of the traffic uncovered", low=0, high=1)
     alert_share: float = _setting(
         0.005, "uncovered share of the traffic, at the interval's low end, that deserves an alert", low=0, high=1

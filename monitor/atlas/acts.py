@@ -264,6 +264,8 @@ def _by_words(text: str) -> int:
     words = _words(text)
     if len(words) > _MAX_WORDS:
         return -1
+    if not any(character.isalpha() for character in text):  # "5", "?", an emoji: an answer to something
+        return ACTS.index("followup") if words else ACTS.index("small_talk")
     known = set(words)
     if (
         not known - _GREETING - _THANKS - STOP_WORDS

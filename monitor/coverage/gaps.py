@@ -37,12 +37,14 @@ class Slice:
     """A topic with what the ranking needs. `parent` is the slice's position in the list of slices, -1 for a middle topic.
 
     `share` is of all turns that count; `failures` is the share of its turns with a negative signal; `loyalty` the share of
-    the other turns of its conversations that are in the same middle topic; `growth` may be nan.
+    the other turns of its conversations that are in the same middle topic; `growth` may be nan. `effective_conversations`
+    is how many conversations of equal length would be as concentrated: seven, of which one holds nearly all turns, are one.
     """
 
     parent: int
     turns: int
     conversations: int
+    effective_conversations: float
     share: float
     coverage: Interval
     novelty: float
@@ -101,7 +103,7 @@ def alerts(one: Slice, *, alert_share: float) -> bool:
 
 def _is_gap(one: Slice, loyalty: float, min_conversations: int, min_share: float) -> bool:
     return bool(
-        one.conversations >= min_conversations
+        one.effective_conversations >= min_conversations
         and one.uncovered >= min_share
         and one.loyalty >= _LOYAL * loyalty
         and one.coverage.value <= _COVERED_AT_MOST

@@ -91,13 +91,15 @@ def _slices(
         if not len(member):
             continue
         place[topic.topic_id] = len(slices)
+        lengths = np.unique(corpus.conversation[member], return_counts=True)[1]
         positions.append(position)
         rows.append(member)
         slices.append(
             Slice(
                 parent=place.get(topic.parent or "", -1),
                 turns=len(member),
-                conversations=len(np.unique(corpus.conversation[member])),
+                conversations=len(lengths),
+                effective_conversations=float(len(member) ** 2 / (lengths**2).sum()),
                 share=len(member) / len(counted),
                 coverage=coverage.topics[position],
                 novelty=float(novelty_of[member].mean()),

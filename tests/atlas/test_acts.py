@@ -11,7 +11,7 @@ from monitor.settings import EncoderSettings
 ACT = {
     "small_talk": ["Hi!", "thx", "ok thanks a lot", "Bonjour", "vielen Dank!", "are you human or a robot?", "👍"],
     "challenge": ["are you sure??", "No, that is wrong.", "¿seguro?", "that can't be right"],
-    "followup": ["and the second one?", "why?", "how long does that take", "y el segundo?"],
+    "followup": ["and the second one?", "why?", "how long does that take", "y el segundo?", "5", "12:30"],
 }
 SUBJECT = [
     "where is my parcel",

@@ -12,6 +12,7 @@ GAP = Slice(
     parent=-1,
     turns=200,
     conversations=80,
+    effective_conversations=60.0,
     share=0.02,
     coverage=Interval(0.1, 0.05, 0.3),
     novelty=0.5,
@@ -33,7 +34,7 @@ def test_only_uncovered_topics_are_gaps():
 @pytest.mark.parametrize(
     "change",
     [
-        {"conversations": 4},
+        {"effective_conversations": 4.0},
         {"share": 0.0005},
         {"loyalty": 0.3},
         {"coverage": Interval(0.7, 0.6, 0.8)},
