@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,8 +155,12 @@ def _subject(turn: str | None, conversation: str | None, user: str | None, tenan
 
 
 def _mentions(payload: bytes, identifier: str) -> bool:
-    """Does the payload contain the id, as text or as JSON writes it with escapes?"""
-    return any(form in payload for form in _forms(identifier))
+    """Does the payload contain the id, as text or as JSON writes it with escapes, and not as a part of a longer word?
+
+    Forgetting user 1 must not throw away every record with a 1 in a date.
+    """
+    word = rb"(?<![0-9A-Za-z])(?:" + b"|".join(re.escape(form) for form in _forms(identifier)) + rb")(?![0-9A-Za-z])"
+    return re.search(word, payload) is not None
 
 
 def _forms(identifier: str) -> Sequence[bytes]:
