@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import ACTS
+from monitor.atlas.communities import LEVELS
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.lineage import match_topics
 from monitor.atlas.timeline import first_seen
@@ -21,8 +22,6 @@ from monitor.store.atlases import ASSIGNMENTS, LineageRow, TopicRow
 from monitor.store.store import Store
 
 __all__ = ["Atlas", "AtlasDraft", "TurnFacts", "assemble", "moment", "read_atlas"]
-
-_LEVEL_COLUMNS = ("broad", "middle", "fine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def read_atlas(store: Store, atlas_id: str, corpus: Corpus) -> Atlas:
     keys = table.column("turn_key").to_numpy()
     order = np.searchsorted(keys, corpus.keys)
     levels = []
-    for column in _LEVEL_COLUMNS:
+    for column in LEVELS:
         encoded = table.column(column).combine_chunks().dictionary_encode()
         names: list[Any] = encoded.dictionary.to_pylist()
         numbers = np.array([position[name] for name in names] + [-1], np.int64)
@@ -120,7 +119,7 @@ def _published_topics(store: Store) -> dict[int, dict[str, NDArray[np.uint64]]]:
     table = store.atlases.assignments(run.atlas_id)
     table = table.filter(table.column("act").is_null())
     found: dict[int, dict[str, NDArray[np.uint64]]] = {}
-    for level, column in enumerate(_LEVEL_COLUMNS):
+    for level, column in enumerate(LEVELS):
         keys = table.column("turn_key").to_numpy()
         encoded = table.column(column).combine_chunks().dictionary_encode()
         names: list[Any] = encoded.dictionary.to_pylist()
@@ -135,7 +134,7 @@ def _assignments(corpus: Corpus, facts: TurnFacts, ids: dict[int, list[str]]) ->
         name: pa.array(
             [ids[level][number] if number >= 0 else None for number in facts.topics[level].tolist()], pa.string()
         )
-        for level, name in enumerate(_LEVEL_COLUMNS)
+        for level, name in enumerate(LEVELS)
     }
     return pa.table(
         {

@@ -93,7 +93,7 @@ def measure_novelty(
     diffusion = _Diffusion.of(graph, items.vectors, neighbours, cosines, pull)
     left_out = [_leave_out(diffusion, start, partition, folds) for partition, folds in enumerate([alone, *by_topic])]
     everything = np.ones(len(items), bool)
-    novelty, _ = diffusion.run(start.texts(), np.zeros(len(items)), everything)
+    novelty, _ = diffusion.run(start.whole, np.zeros(len(items)), everything)
     missed = np.stack(left_out[1:])
     return Novelty(
         texts=novelty,
@@ -138,12 +138,15 @@ def _leave_out(diffusion: _Diffusion, start: Start, partition: int, folds: NDArr
 
 @dataclass(frozen=True, slots=True)
 class _Diffusion:
-    """The graph [n, n], its row sums, the items' edges to texts [m, n] and to one another [m, m]."""
+    """The graph [n, n], its row sums, the items' edges to texts [m, n] and to one another [m, m].
+
+    `onward` [m, n] adds to an item's edges what follows its nearest texts in their conversations.
+    """
 
     directed: csr_matrix
     strength: NDArray[np.float64]
-    talk: csr_matrix
     edges: csr_matrix
+    onward: csr_matrix
     between: csr_matrix
     pull: float
 
@@ -167,7 +170,9 @@ class _Diffusion:
         directed = graph.directed()
         # Items are in no conversation: one that is left out would be followed by what follows its nearest texts.
         talk = (diags(_inverse(np.asarray(graph.weights().sum(axis=1)))) @ graph.talk).tocsr()
-        return cls(directed, np.asarray(directed.sum(axis=1)).ravel(), (edges @ talk).tocsr(), edges, between, pull)
+        return cls(
+            directed, np.asarray(directed.sum(axis=1)).ravel(), edges, (edges + edges @ talk).tocsr(), between, pull
+        )
 
     def run(
         self, start: NDArray[np.float64], item_start: NDArray[np.float64], held: NDArray[np.bool_]
@@ -179,9 +184,8 @@ class _Diffusion:
         value = start
         for _ in range(ITERATIONS):
             value = spread @ value + rest
-        edges = self.edges + self.talk
-        strength = np.asarray(edges.sum(axis=1)).ravel() + np.asarray(self.between[:, held].sum(axis=1)).ravel()
-        mean = np.divide(edges @ value, strength, out=item_start.copy(), where=strength > 0)
+        strength = np.asarray(self.onward.sum(axis=1)).ravel() + np.asarray(self.between[:, held].sum(axis=1)).ravel()
+        mean = np.divide(self.onward @ value, strength, out=item_start.copy(), where=strength > 0)
         return value, self.pull * mean + (1 - self.pull) * item_start
 
 

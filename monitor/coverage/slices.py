@@ -32,12 +32,13 @@ def gap_rows(
     item_vectors: NDArray[np.float32],
     settings: Settings,
 ) -> list[GapRow]:
-    positions, slices, rows = _slices(production, coverage, novelty)
+    loyal = _loyalty(production)
+    positions, slices, rows = _slices(production, coverage, novelty, loyal)
     failures = float(production.failed[production.counted].mean()) if len(traffic) else 0.0
     ranked = rank_gaps(
         slices,
         failures=failures,
-        loyalty=float(_loyalty(production)[production.counted].mean()),
+        loyalty=float(loyal[production.counted].mean()),
         min_conversations=settings.gaps.min_conversations,
         min_share=settings.gaps.min_share,
     )
@@ -73,12 +74,11 @@ def gap_rows(
 
 
 def _slices(
-    production: Production, coverage: Coverage, novelty: NDArray[np.float64]
+    production: Production, coverage: Coverage, novelty: NDArray[np.float64], loyal: NDArray[np.float64]
 ) -> tuple[list[int], list[Slice], list[NDArray[np.int64]]]:
     """Middle and fine topics as slices: their positions among the topics, the slices, and the rows of their turns."""
     corpus, counted = production.corpus, production.counted
     place: dict[str, int] = {}
-    loyal = _loyalty(production)
     novelty_of = np.zeros(len(corpus))
     novelty_of[counted] = novelty
     positions: list[int] = []

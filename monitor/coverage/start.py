@@ -32,9 +32,6 @@ class Start:
     nearest_items: NDArray[np.int64]
     nearest_cosines: NDArray[np.float32]
 
-    def texts(self) -> NDArray[np.float64]:
-        return self.whole
-
     def without(self, partition: int, fold: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self.parts[partition][fold]
 
