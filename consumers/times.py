@@ -8,6 +8,9 @@
 | `field:NAME` | the time in that metadata field; `a.b` reaches into objects |
 
 All but `now` give the same record the same time again.
+
+A log that has times can still miss one, or hold one that nobody means: 1970, or the year 2096. Such a record is not
+lost for it. Its turn gets the rule's time, and `time_note` in its metadata says what stood there.
 """
 
 from __future__ import annotations
@@ -21,7 +24,45 @@ from consumers.fields import shown
 from monitor.errors import RecordError, UsageError
 from monitor.records import Window, key_of, parse_time
 
-__all__ = ["NOW", "TimesRule"]
+__all__ = ["NOW", "Dated", "Reading", "TimesRule", "read_time"]
+
+_EARLIEST = datetime(2000, 1, 1)  # no log of a language model is older: such a time is an empty field or a wrong unit
+_AHEAD = timedelta(days=2)  # a clock that is off by a zone or a day is still a clock
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A record's own time, or None and why it cannot be used."""
+
+    at: datetime | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A turn's time, and its metadata with a note when the time is not the record's own."""
+
+    at: datetime
+    metadata: Mapping[str, Any] | None
+
+
+def read_time(name: str, value: Any, now: datetime) -> Reading:
+    """The time in a record's field, unless it is missing, no time, before 2000 or more than two days after `now`.
+
+    >>> read_time("startTime", 0, datetime(2026, 3, 10))
+    Reading(at=None, fault='startTime: 0 is before the year 2000')
+    """
+    if value is None or value == "":
+        return Reading(None, f"{name}: missing")
+    try:
+        moment = parse_time(value)
+    except (ValueError, OverflowError):
+        return Reading(None, f"{name}: {shown(value)} is no time")
+    if _EARLIEST <= moment <= now + _AHEAD:
+        return Reading(moment)
+    word = value.isoformat() if isinstance(value, datetime) else shown(value)
+    why = "before the year 2000" if moment < _EARLIEST else "more than two days ahead"
+    return Reading(None, f"{name}: {word} is {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +113,29 @@ class TimesRule:
             return _from_field(self.field, metadata)
         return now
 
+    def dated(
+        self,
+        value: Any,
+        conversation_id: str,
+        turn_index: int,
+        metadata: Mapping[str, Any] | None,
+        now: datetime,
+        *,
+        name: str = "created_at",
+    ) -> Dated:
+        """A turn's own time where `value` is one, else the rule's and a note.
+
+        A missing time that a person's rule fills needs no note: the result repeats the rule.
+        """
+        reading = read_time(name, value, now)
+        if reading.at is not None:
+            return Dated(reading.at, metadata)
+        at = self.time_of(conversation_id, turn_index, metadata, now)
+        if value is None and self.text != NOW.text:
+            return Dated(at, metadata)
+        instead = "the record's arrival" if self.text == NOW.text else f"--times {self}"
+        return Dated(at, {**(metadata or {}), "time_note": f"{reading.fault}; {instead} stands in"})
+
 
 NOW = TimesRule()
 
@@ -90,6 +154,6 @@ def _from_field(name: str, metadata: Mapping[str, Any] | None) -> datetime:
     if value is None:
         raise RecordError(f"{name}: the rule --times field:{name} found no such field in this record")
     try:
-        return parse_time(float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value)
+        return parse_time(value)
     except (ValueError, OverflowError):
         raise RecordError(f"{name}: expected a time for --times field:{name}, got {shown(value)}") from None

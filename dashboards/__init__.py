@@ -1,1 +1,5 @@
-"""The dashboard over a store: reads only, and is the one package that imports Dash (the app comes with the next issue)."""
+"""The app that operations teams open: queries (store to records), figures (records to plotly), pages (layout, callbacks)."""
+
+from dashboards.app import make_app
+
+__all__ = ["make_app"]

@@ -34,7 +34,7 @@ from monitor.settings import ENVIRONMENT_NAMES, Settings, describe  # noqa: E402
 NOT_OURS = {"build", "demo", "node_modules"}
 
 #: Programs that a ```console block may call beside `offmap` and `make`.
-FOREIGN_PROGRAMS = {"cd", "docker", "export", "git", "pip"}
+FOREIGN_PROGRAMS = {"cd", "curl", "docker", "export", "git", "pip"}
 
 Results = Mapping[str, Any]
 
@@ -237,6 +237,52 @@ def ingest_table(results: Results) -> str:
     return table(("ingest", "measured"), rows) + f"\n\n{machine['cores']} cores, DuckDB {machine['duckdb']}."
 
 
+def growth_table(results: Results) -> str:
+    forgotten, consumer, turns = results["forget_user"], results["consumer"], results["turns"]
+    memory = [megabytes for _, megabytes in consumer["resident_mb"]]
+    rows = [
+        (
+            f"a batch of {results['batch']:,} turns into {turns:,}, against an empty store",
+            f"{results['ratio']:.2f} times",
+        ),
+        (f"a consumer's memory over {turns:,} messages", f"{min(memory):,} to {max(memory):,} MB"),
+        ("its slope over the second half, for each 100,000 messages", f"{consumer['slope_mb_per_100000']:+.1f} MB"),
+        (f"forget a user of {forgotten['turns']:,} turns: gone from every table", f"{forgotten['rows_seconds']:.1f} s"),
+        (f"and from the disk: {results['store_mb']:,} MB are written anew", f"{forgotten['rewrite_seconds']:.0f} s"),
+        ("a reader waits meanwhile, at most", f"{forgotten['longest_wait_of_a_reader_seconds']:.1f} s"),
+        ("ingest waits meanwhile, at most", f"{forgotten['longest_wait_of_a_writer_seconds']:.0f} s"),
+        ("a deletion that a stream brings", f"{results['forget_turn_of_a_stream_seconds']:.1f} s"),
+        ("a backup", f"{results['backup_seconds']:.0f} s"),
+        ("restore it, and forget again", f"{results['restore']['seconds']:.0f} s"),
+    ]
+    machine = results["machine"]
+    told = (
+        f"DuckDB may keep {consumer['memory_limit_of_the_store']} of what the consumer has read (store.memory_limit). "
+        f"{machine['cores']} cores, DuckDB {machine['duckdb']}; others kept the machine busy, at a load of {machine['load']:g}."
+    )
+    return table(("growth", "measured"), rows) + "\n\n" + told
+
+
+def streaming_table(results: Results) -> str:
+    rows = [
+        ("only poll and parse, messages a second", f"{results['polled_per_second']:,.0f}"),
+        (
+            "Kafka to committed rows",
+            f"{results['stored_per_second']:,.0f}: {results['stored_rate_of_polled']:.2f} of that rate",
+        ),
+        (
+            "HTTP to committed rows",
+            f"{results['posted_per_second']:,.0f}: {results['posted_rate_of_polled']:.2f} of that rate",
+        ),
+    ]
+    machine = results["machine"]
+    told = (
+        f"{results['messages']:,} messages, each loop alone on one core; "
+        f"the load was {machine['load'][0]:.1f} on {machine['cores']} cores."
+    )
+    return table(("streams", "measured"), rows) + "\n\n" + told
+
+
 def plain_table(results: Results) -> str:
     rows: Sequence[Mapping[str, Any]] = results["table"]
     return table(tuple(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
@@ -253,6 +299,8 @@ BENCHMARKS: dict[str, Callable[[Results], str]] = {
     "coverage": plain_table,
     "encoding": encoding_table,
     "ingest": ingest_table,
+    "growth": growth_table,
+    "streaming": streaming_table,
 }
 
 

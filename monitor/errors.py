@@ -7,6 +7,7 @@
     │   └── RecordError               one bad record; goes to the dead letters, never stops the rest
     ├── StoreError                    the store cannot be used
     │   ├── StoreBusyError            another process holds it
+    │   ├── StoreConflictError        another process changed it in the middle of a transaction
     │   ├── StoreVersionError         it was written by a newer offmap
     │   └── StoreFullError            the disk is full
     ├── ModelError                    a model file is absent or is not the one that was pinned
@@ -22,13 +23,16 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "OffmapError",
+    "OffsetMovedError",
     "RecordError",
     "SettingError",
     "StoreBusyError",
+    "StoreConflictError",
     "StoreError",
     "StoreFullError",
     "StoreVersionError",
     "UsageError",
+    "place_of",
 ]
 
 
@@ -64,8 +68,20 @@ class StoreBusyError(StoreError):
     """Another process holds the store: a DuckDB file takes one process at a time."""
 
 
+class StoreConflictError(StoreError):
+    """Another process changed the store since this transaction began: nothing of it was kept, and it can be done again."""
+
+
 class StoreVersionError(StoreError):
     """The store was written by a newer offmap than this one."""
+
+
+class OffsetMovedError(StoreError):
+    """Somebody else has read on of the same source; `found` is where the store stands."""
+
+    def __init__(self, message: str, *, found: int) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 class StoreFullError(StoreError):
@@ -81,3 +97,13 @@ class MissingExtraError(OffmapError):
 
     def __init__(self, feature: str, *, extra: str, library: str) -> None:
         super().__init__(f"{feature} needs {library}, which is not installed: pip install 'offmap[{extra}]'")
+
+
+def place_of(error: BaseException) -> str:
+    """File and line that raised, without the message: it may quote what a user wrote."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "an unknown place"
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"

@@ -11,10 +11,9 @@ computed twice. Nothing is visible before `publish`, the one last transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,11 +23,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import example_texts
-from monitor.atlas.assembly import AtlasDraft, TurnFacts, assemble, moment, read_atlas
+from monitor.atlas.assembly import AtlasDraft, TurnFacts, assemble, microseconds, moment, read_atlas
 from monitor.atlas.corpus import Corpus, read_corpus
 from monitor.atlas.intents import Intents, assign_intents, load_intents
+from monitor.atlas.layout import lay_out, sample_for_map
 from monitor.atlas.network import Network, build_network
 from monitor.atlas.topics import find_topics, turn_topics
+from monitor.clock import Clock
 from monitor.coverage.items import ComparedItems, distinct_items
 from monitor.coverage.production import Production
 from monitor.coverage.report import Report, compare
@@ -42,13 +43,13 @@ from monitor.settings import Settings
 from monitor.signals import NEGATIVE, find_signals
 from monitor.signals.signal import Signal
 from monitor.store.atlases import AtlasRow
+from monitor.store.history import CoveragePoint
+from monitor.store.kept_out import RuleCount
 from monitor.store.reports import SIGNALS, CoverageRow
 from monitor.store.runs import PublishedRun
 from monitor.store.store import Store
 
 __all__ = ["Analysis", "analyse"]
-
-Clock = Callable[[], datetime]
 
 
 class Step(Protocol):
@@ -63,7 +64,8 @@ _STEPS_AFTER_ENCODING = 5
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What a run published. `encoded` texts were new; `reused` says that the atlas was there already."""
+    """What a run published. `encoded` texts were new; `reused` says that the atlas was there already; `kept_out` says how many
+    turns each rule left out."""
 
     run: PublishedRun
     turns: int
@@ -74,6 +76,7 @@ class Analysis:
     verdict: str
     reused: bool
     seconds: float
+    kept_out: tuple[RuleCount, ...] = ()
 
 
 def analyse(
@@ -92,6 +95,8 @@ def analyse(
     """
     started, progress = time.monotonic(), progress or Silent()
     compared = [store.eval_sets.load(name) for name in eval_sets]
+    store.kept_out.mark(settings.analysis.keep_out)
+    kept_out = tuple(store.kept_out.by_rule(window))
     corpus = read_corpus(store, USER_TEXT, window=window, environments=settings.analysis.environments)
     if not len(corpus):
         raise InputError(_why_empty(store, window, settings))
@@ -115,6 +120,7 @@ def analyse(
                 if not reused:
                     draft = _fit(store, encoder, network, examples, ids, settings)
                     _write_atlas(store, draft, corpus, encoder, ids, window, settings, clock)
+                    _write_map(store, network, ids, settings)
             with step("signals", done):
                 signals = find_signals(_conversations(store, corpus))
             with step("coverage", done):
@@ -122,11 +128,11 @@ def analyse(
                 failed = np.isin(
                     corpus.keys, np.array([s.turn_key for s in signals if s.signal in NEGATIVE], np.uint64)
                 )
-                production = Production(network, atlas, failed, _microseconds(window.end))
+                production = Production(network, atlas, failed, microseconds(window.end))
                 report = compare(production, items, item_vectors, settings)
                 _write_report(store, report, signals, items, compared, ids, settings, clock)
             with step("publish", done):
-                run = _publish(store, compared, ids, window, settings, clock)
+                run = _publish(store, compared, ids, window, settings, clock, report, len(corpus))
     return Analysis(
         run=run,
         turns=len(corpus),
@@ -137,6 +143,7 @@ def analyse(
         verdict=report.verdict,
         reused=reused,
         seconds=time.monotonic() - started,
+        kept_out=kept_out,
     )
 
 
@@ -302,6 +309,17 @@ def _write_atlas(
     store.atlases.write(row, draft.topics, draft.lineage, draft.assignments)
 
 
+def _write_map(store: Store, network: Network, ids: _Ids, settings: Settings) -> None:
+    """Where texts lie on the map of the atlas, each by its first turn; acts and floods are not on it."""
+    atlas = read_atlas(store, ids.atlas_id, network.corpus)
+    first = network.corpus.first_turn
+    middle = atlas.of_turns[1][first]
+    shown = np.flatnonzero((middle >= 0) & ~atlas.is_act[first] & ~atlas.flood[first])
+    shown = shown[sample_for_map(middle[shown], np.random.default_rng(settings.atlas.seed))]
+    places = lay_out(network.vectors[shown], middle[shown])
+    store.layouts.write(ids.atlas_id, network.corpus.keys[first[shown]], places)
+
+
 def _write_report(
     store: Store,
     report: Report,
@@ -312,9 +330,7 @@ def _write_report(
     settings: Settings,
     clock: Clock,
 ) -> None:
-    value, low, high = (
-        float(x) if np.isfinite(x) else None for x in (report.traffic.value, report.traffic.low, report.traffic.high)
-    )
+    value, low, high = _numbers(report)
     row = CoverageRow(
         report_id=ids.report_id,
         atlas_id=ids.atlas_id,
@@ -333,6 +349,13 @@ def _write_report(
         store.reports.write_signals(ids.report_id, _signal_table(signals))
 
 
+def _numbers(report: Report) -> tuple[float | None, float | None, float | None]:
+    """Coverage of the traffic with its interval, None where nothing is said."""
+    traffic = report.traffic
+    value, low, high = (float(x) if np.isfinite(x) else None for x in (traffic.value, traffic.low, traffic.high))
+    return value, low, high
+
+
 def _signal_table(signals: Sequence[Signal]) -> pa.Table:
     columns: dict[str, list[Any]] = {
         "turn_key": [one.turn_key for one in signals],
@@ -345,7 +368,14 @@ def _signal_table(signals: Sequence[Signal]) -> pa.Table:
 
 
 def _publish(
-    store: Store, eval_sets: Sequence[EvalSet], ids: _Ids, window: Window, settings: Settings, clock: Clock
+    store: Store,
+    eval_sets: Sequence[EvalSet],
+    ids: _Ids,
+    window: Window,
+    settings: Settings,
+    clock: Clock,
+    report: Report,
+    turns: int,
 ) -> PublishedRun:
     shown = {
         **asdict(settings.atlas),
@@ -355,7 +385,13 @@ def _publish(
     }
     names = tuple(one.name for one in eval_sets)
     run = PublishedRun(ids.run_id, ids.atlas_id, ids.report_id, clock(), window.start, window.end, names, _json(shown))
-    store.runs.publish(run)
+    value, low, high = _numbers(report)
+    point = CoveragePoint(
+        run.run_id, run.published_at, window.start, window.end, names, turns, value, low, high, len(report.gaps)
+    )
+    with store.transaction():
+        store.runs.publish(run)
+        store.history.add(point)
     store.runs.sweep()
     return run
 
@@ -366,14 +402,12 @@ def _why_empty(store: Store, window: Window | None, settings: Settings) -> str:
         return "the store holds no turns: run `offmap ingest FILE` first"
     where = f"in the window {window}" if window else "that count as traffic"
     environments = ", ".join(settings.analysis.environments)
+    kept = sum(one.turns for one in store.kept_out.by_rule(window))
+    rules = f", and {kept:,} turns are kept out by rules (setting analysis.keep_out)" if kept else ""
     return (
-        f"the store holds no turns {where} with environment {environments} (setting analysis.environments); "
+        f"the store holds no turns {where} with environment {environments} (setting analysis.environments){rules}; "
         f"its {store.turns.count():,} turns lie in {span}"
     )
-
-
-def _microseconds(when: datetime) -> int:
-    return int(np.datetime64(when, "us").astype(np.int64))
 
 
 def _json(value: object) -> str:

@@ -19,8 +19,8 @@ __all__ = ["Advance", "Progress", "Silent"]
 class Advance(Protocol):
     """One running task."""
 
-    def advance(self, n: int) -> None:
-        """`n` more units are done."""
+    def advance(self, n: int, note: str = "", *, left: int | None = None) -> None:
+        """`n` more units are done. `note` says more in a few words; `left` is how many there are yet, where the total grows."""
 
 
 class Progress(Protocol):
@@ -36,5 +36,5 @@ class Silent:
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Advance]:
         yield self
 
-    def advance(self, n: int) -> None:
+    def advance(self, n: int, note: str = "", *, left: int | None = None) -> None:
         pass

@@ -5,10 +5,11 @@ Times are naive `datetime`s in UTC. Identity is (tenant, turn_id); a 64-bit `tur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from hashlib import blake2b
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b, sha256
 from typing import Any
 
 __all__ = [
@@ -35,11 +36,11 @@ def key_of(*parts: str) -> int:
     >>> key_of("eu", "c42-0") == key_of("eu", "c42-0") != key_of("euc42", "-0")
     True
     """
-    digest = blake2b(digest_size=8)
+    whole = b""
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return int.from_bytes(digest.digest(), "little")
+        whole += len(data).to_bytes(8, "little") + data
+    return int.from_bytes(blake2b(whole, digest_size=8).digest(), "little")
 
 
 def turn_key(tenant: str | None, turn_id: str) -> int:
@@ -57,29 +58,48 @@ def short_hash(*parts: str, length: int = 12) -> str:
 
 
 def parse_time(value: object) -> datetime:
-    """Read an ISO 8601 text, epoch seconds or epoch milliseconds as naive UTC.
+    """Read an ISO 8601 text, or an epoch in seconds, milli-, micro- or nanoseconds, as naive UTC.
 
-    A text without a zone is UTC. Raises `ValueError` for anything else.
+    An epoch may be a text of digits, as OTLP sends it. A text without a zone is UTC. Raises `ValueError` for all else.
 
     >>> parse_time("2026-03-01T09:30:00+01:00")
     datetime.datetime(2026, 3, 1, 8, 30)
     >>> parse_time(1772357400) == parse_time(1772357400000) == parse_time("2026-03-01T09:30:00Z")
     True
+    >>> parse_time("1772357400123456789")
+    datetime.datetime(2026, 3, 1, 9, 30, 0, 123456)
     """
     if isinstance(value, datetime):
         moment = value
     elif isinstance(value, str):
-        moment = datetime.fromisoformat(value.strip())
+        text = value.strip()
+        # Before ISO: a colon is optional there, and so 13 digits can be read as a date and a time of long ago.
+        if _EPOCH_TEXT.fullmatch(text):
+            return _from_epoch(float(text) if "." in text else int(text))
+        moment = datetime.fromisoformat(text)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        # Milliseconds from 2001 on are larger than seconds until the year 33658.
-        seconds = value / 1000 if abs(value) >= 1e11 else value
-        try:
-            moment = datetime.fromtimestamp(seconds, UTC)
-        except (OverflowError, OSError) as error:
-            raise ValueError(f"not a time: {value!r}") from error
+        return _from_epoch(value)
     else:
         raise ValueError(f"not a time: {value!r}")
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+# Eight digits and fewer are a date, or nothing.
+_EPOCH_TEXT = re.compile(r"[0-9]{9,20}(?:\.[0-9]{1,9})?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1)
+
+
+def _from_epoch(value: int | float) -> datetime:
+    """Each unit's numbers from 1973 on are larger than those of the next coarser one until the year 5138."""
+    size = abs(value)
+    try:
+        if size < 1e11:
+            return _EPOCH + timedelta(seconds=value)
+        if size < 1e14:
+            return _EPOCH + timedelta(milliseconds=value)
+        return _EPOCH + timedelta(microseconds=value if size < 1e17 else value // 1000)
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"not a time: {value!r}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,11 @@ class Coordinates:
     source: str
     partition: str
     position: int
+
+    @property
+    def letter_id(self) -> str:
+        """What a dead letter from here is called. The store computes the same in SQL (`monitor.store.dead_letters`)."""
+        return "dl" + sha256(f"{self.source}\n{self.partition}\n{self.position}".encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,12 +184,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that could not be read, kept whole with the reason."""
+    """A record that could not be read, kept whole with the reason. `headers` are pairs of a name and a value; `key` is the
+    message's, of a stream."""
 
     coordinates: Coordinates
     reason: str
     payload: bytes
     received_at: datetime
+    headers: Sequence[tuple[str, str]] = ()
+    key: bytes | None = None
+
+    @property
+    def letter_id(self) -> str:
+        return self.coordinates.letter_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

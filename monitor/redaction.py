@@ -78,9 +78,15 @@ def redact_event(event: Event) -> Event:
 
 
 def redact_payload(payload: bytes) -> bytes:
-    """A raw record, redacted: as JSON when it is JSON, else as text; bytes that are no UTF-8 stay as they are."""
+    """A raw record, redacted: as JSON when it is JSON, else as text; bytes that are no UTF-8 stay as they are.
+
+    Ids under offmap's own names stay distinct, as in `redact_turn`: the record may be read again one day.
+    """
     try:
-        return orjson.dumps(_redact_value(orjson.loads(payload)))
+        record = orjson.loads(payload)
+        if isinstance(record, dict):
+            return orjson.dumps({redact(name): _redact_field(name, item) for name, item in record.items()})
+        return orjson.dumps(_redact_value(record))
     except (orjson.JSONDecodeError, TypeError):
         return redact(payload.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 

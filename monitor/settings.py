@@ -8,15 +8,17 @@ fixed and stay. An unknown or bad setting is a `SettingError` that names it, its
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from monitor.errors import SettingError
+from monitor.keep_out import KeepOut, parse_rules
 
-__all__ = ["CONFIG_FILE", "FOREIGN_NAMES", "Setting", "Settings", "describe", "load"]
+__all__ = ["CONFIG_FILE", "FOREIGN_NAMES", "Setting", "Settings", "describe", "load", "password_within"]
 
 CONFIG_FILE = "offmap.toml"
 
@@ -41,17 +43,42 @@ def _setting(
     low: float | None = None,
     high: float | None = None,
     secret: bool = False,
+    refused: Callable[[str], str] = lambda value: "",
 ) -> Any:
-    metadata = {"meaning": meaning, "choices": choices, "low": low, "high": high, "secret": secret}
+    """`refused` says why a value is not taken; such a value is not shown."""
+    metadata = {
+        "meaning": meaning,
+        "choices": choices,
+        "low": low,
+        "high": high,
+        "secret": secret,
+        "refused": refused,
+    }
     return field(default=default, metadata=metadata, repr=not secret)
+
+
+def password_within(path: str) -> str:
+    """Why a store's name is refused that holds a password; empty when it holds none."""
+    if path.startswith("ducklake:") and re.search(r"password\s*=|://[^/]*@", path, re.IGNORECASE):
+        return (
+            "holds a password, which would show in the list of processes and in logs: leave it out, "
+            "and set PGPASSWORD or write it to ~/.pgpass"
+        )
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
     path: str = _setting(
-        "offmap.duckdb", "a DuckDB file, or `ducklake:PATH` for a DuckLake catalog with Parquet files beside it"
+        "offmap.duckdb",
+        "a DuckDB file, or `ducklake:PATH` for a DuckLake catalog with Parquet files beside it, or "
+        "`ducklake:postgres:dbname=NAME data_path=FOLDER` for a catalog in PostgreSQL, which many processes share",
+        refused=password_within,
     )
-    memory_limit: str = _setting("", "DuckDB's memory limit, such as 4GB; empty leaves DuckDB's own default")
+    memory_limit: str = _setting(
+        "",
+        "DuckDB's memory limit, such as 4GB; empty leaves DuckDB's own default, and half of the memory in `offmap serve`",
+    )
     threads: int = _setting(0, "DuckDB's threads; 0 takes one a core", low=0, high=1024)
 
 
@@ -59,6 +86,16 @@ class StoreSettings:
 class IngestSettings:
     batch_rows: int = _setting(2000, "records a transaction", low=1, high=1_000_000)
     redact: bool = _setting(False, "replace mails, phones, cards, IBANs and keys before anything is stored")
+    keys: tuple[str, ...] = _setting(
+        (), "SHA-256 of the keys that may send turns over HTTP (`offmap config key` makes one); empty trusts loopback"
+    )
+    folder: str = _setting(
+        "", "folder that `offmap serve` watches for logs to read; empty watches none (see consumers/folder.py)"
+    )
+    settle_seconds: float = _setting(
+        10.0, "a file of the watched folder is complete when nobody wrote to it for so long", low=0, high=86_400
+    )
+    most_mb: int = _setting(32, "MiB that a request of turns may have, unpacked", low=1, high=1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +104,9 @@ class EncoderSettings:
         "onnx", "which encoder makes the vectors", choices=("onnx", "sentence-transformers", "hashing")
     )
     model: str = _setting("", "model name or folder for sentence-transformers; the others need none")
-    threads: int = _setting(0, "threads of the encoder; 0 takes one a core", low=0, high=1024)
+    threads: int = _setting(
+        0, "threads of the encoder; 0 takes one a core, and half of them in `offmap serve`", low=0, high=1024
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +123,11 @@ class AtlasSettings:
 class AnalysisSettings:
     environments: tuple[str, ...] = _setting(
         ("production",), "environments that count as traffic; a turn that names none counts always"
+    )
+    keep_out: tuple[KeepOut, ...] = _setting(
+        (),
+        'rules for turns that do not count as traffic, such as `[{app = "playground"}, {user_id = "eval-*"}, '
+        '{metadata = {run = "nightly"}}, {eval_runs = true}]`; they stay stored, and count again when the rule goes',
     )
     flood_turns: int = _setting(30, "one prompt this often, mostly from one user or within an hour, is a flood", low=2)
     intents_file: str = _setting("", "a TOML file of intents with examples; empty takes the eval set's labels")
@@ -117,14 +161,89 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    bootstrap: str = _setting("", "brokers as HOST:PORT, separated by commas; empty reads no Kafka")
+    topic: str = _setting("turns", "topic to read")
+    group: str = _setting("offmap", "consumer group")
+    format: str = _setting("auto", "format of the messages; auto takes the first decoder that knows a message")
+    dead_letter_topic: str = _setting("", "topic that dead letters of the stream are sent to as well; empty sends none")
+    batch_seconds: float = _setting(1.0, "a batch is stored at the latest after so many seconds", low=0.05, high=60)
+    patience_seconds: float = _setting(
+        60.0,
+        "`offmap consume --until-end` gives up when brokers or topic are away for so long; without it they are waited for",
+        low=1,
+        high=86_400,
+    )
+    security: str = _setting(
+        "PLAINTEXT", "security protocol", choices=("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+    )
+    sasl_mechanism: str = _setting(
+        "PLAIN", "SASL mechanism, with SASL_*", choices=("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+    )
+    username: str = _setting("", "SASL user")
+    password: str = _setting("", "SASL password", secret=True)
+    ca_file: str = _setting("", "certificates of the authority that signed the broker's, with SSL")
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSettings:
+    current_days: int = _setting(7, "the window that is tested: so many days up to the last turn", low=1, high=365)
+    reference_days: int = _setting(28, "the window before it that it is compared with", low=1, high=3650)
+    permutations: int = _setting(
+        999, "permutations of a test; the smallest p-value is 1 / (this + 1)", low=99, high=99_999
+    )
+    false_alarm: float = _setting(
+        0.01, "probability of a finding when nothing changed, over all tests of a comparison", low=0.0001, high=0.2
+    )
+    min_change: float = _setting(
+        0.005, "a topic has moved when its share of the traffic changed by at least this", low=0, high=1
+    )
+    min_turns: int = _setting(100, "fewer turns than this in a window say nothing about drift", low=20)
+
+
+@dataclass(frozen=True, slots=True)
 class AlertSettings:
-    slack_webhook: str = _setting("", "Slack incoming webhook", secret=True)
+    slack_webhook: str = _setting("", "Slack incoming webhook; empty shows alerts in the app only", secret=True)
     allow_private_webhooks: bool = _setting(False, "allow webhook addresses in private ranges")
+    min_users: int = _setting(5, "nothing is said about a topic with fewer users than this", low=1)
+    examples: int = _setting(3, "redacted examples in a message", low=0, high=10)
+    settle_days: int = _setting(
+        14, "traffic must span so many days before anything is told; what is there by then is summed up", low=1
+    )
+    growth: float = _setting(2.0, "a gap is told again when it is so many times as large as when it was told", low=1.1)
+    stalled_minutes: int = _setting(60, "ingest has stalled when no turn came for so long", low=1)
+    dead_letters: float = _setting(
+        0.05,
+        "told when more than this share of the records that streams brought in the last hour cannot be read, and at least "
+        "20 of them",
+        low=0,
+        high=1,
+    )
+    attempts: int = _setting(10, "deliveries are tried so often, with growing pauses", low=1, high=100)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    assign_seconds: float = _setting(15.0, "new turns get a topic of the present atlas this often", low=1, high=86_400)
+    refit_minutes: float = _setting(
+        30.0, "atlas, coverage, drift and alerts are renewed this often", low=0.1, high=10_080
+    )
+    deliver_seconds: float = _setting(10.0, "alerts that are due are sent this often", low=1, high=3600)
+    retry_seconds: float = _setting(
+        30.0, "a job that failed is tried again after this, then twice, four times ...", low=1
+    )
+    eval_sets: tuple[str, ...] = _setting(
+        (), "eval sets to compare with; empty takes those of the last run, or all in a store without one"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    public_url: str = _setting("", "address under which people reach the app, for links")
+    host: str = _setting("127.0.0.1", "address to listen on; beyond loopback needs serve.behind_proxy")
+    port: int = _setting(8050, "port to listen on; 0 takes a free one", low=0, high=65_535)
+    public_url: str = _setting("", "address under which people reach the app, with its path, for links")
+    behind_proxy: bool = _setting(False, "a proxy in front authenticates everybody, so listen beyond loopback")
+    trusted_proxy: str = _setting("", "address of that proxy, whose X-Forwarded-* headers are believed; * for any")
     secret_key: str = _setting("", "key that signs sessions", secret=True)
 
 
@@ -140,6 +259,9 @@ class Settings:
     coverage: CoverageSettings = field(default_factory=CoverageSettings)
     gaps: GapSettings = field(default_factory=GapSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    drift: DriftSettings = field(default_factory=DriftSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
 
@@ -171,7 +293,13 @@ class Setting:
     def shown(self) -> str:
         if self.secret:
             return "(set, hidden)" if self.value else "(not set)"
-        return ", ".join(self.value) if isinstance(self.value, tuple) else str(self.value)
+        return ", ".join(self.plain) if isinstance(self.value, tuple) else str(self.value)
+
+    @property
+    def plain(self) -> Any:
+        """The value as TOML and JSON have it; a rule is its text, in braces."""
+        listed = isinstance(self.value, tuple)
+        return [one if isinstance(one, str) else f"{{{one}}}" for one in self.value] if listed else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +406,8 @@ def _check(known: _Known, value: object, source: str) -> Any:
         checked = _convert(known.kind, value)
     except ValueError as error:
         raise SettingError(f"{where} must be {error}") from None
+    if isinstance(checked, str) and (reason := known.metadata["refused"](checked)):
+        raise SettingError(f"setting {known.name} ({source}) {reason}")
     choices, low, high = known.metadata["choices"], known.metadata["low"], known.metadata["high"]
     if choices and checked not in choices:
         nearest = difflib.get_close_matches(str(checked), [str(choice) for choice in choices], n=1, cutoff=0.3)
@@ -310,6 +440,8 @@ def _convert(kind: Any, value: object) -> Any:
         if not isinstance(value, str):
             raise ValueError("a text")
         return value
+    if kind == tuple[KeepOut, ...]:
+        return parse_rules(value)
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):

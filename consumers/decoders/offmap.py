@@ -9,6 +9,7 @@ import orjson
 
 from consumers.decoders.decoder import Decoded, Defaults, default_id
 from consumers.fields import EVENT_FIELDS, FIELDS, check, shown, type_word
+from consumers.times import NOW
 from monitor.errors import RecordError
 from monitor.records import EVENT_KINDS, Coordinates, Event, Turn, short_hash
 
@@ -36,19 +37,25 @@ class OffmapDecoder:
 def _turn(record: Mapping[str, Any], at: Coordinates, defaults: Defaults) -> Turn:
     if record.get("user_text") is None:
         raise RecordError("user_text: missing; it is the one field that a turn needs")
-    values = {name: check(name, record[name]) for name in FIELDS if record.get(name) is not None}
+    # This is where a stream spends its time: one pass, and no call that a plain record does not need.
+    values: dict[str, Any] = {}
+    open_to_more = False
+    for name, value in record.items():
+        read = FIELDS.get(name)
+        if read is None:
+            open_to_more = True
+        elif value is not None:
+            values[name] = read(name, value)
     if not values["user_text"].strip():
         raise RecordError("user_text: blank")
-    values["metadata"] = _metadata(record, FIELDS)
-    conversation_id, turn_id = values.get("conversation_id") or None, values.get("turn_id") or None
-    if turn_id is None:
-        turn_id = _turn_id(values, conversation_id, at)
-    values |= {"turn_id": turn_id, "conversation_id": conversation_id or turn_id}
-    if "created_at" not in values:
-        index = values.get("turn_index") or 0
-        values["created_at"] = defaults.times.time_of(
-            values["conversation_id"], index, values["metadata"], defaults.now
-        )
+    metadata = _metadata(record, FIELDS) if open_to_more else values.get("metadata") or None
+    turn_id, conversation_id = values.get("turn_id"), values.get("conversation_id") or None
+    if not turn_id:
+        turn_id = values["turn_id"] = _turn_id(values, conversation_id, at)
+    if conversation_id is None:
+        conversation_id = values["conversation_id"] = turn_id
+    when = defaults.dated(values.get("created_at"), conversation_id, values.get("turn_index") or 0, metadata)
+    values["created_at"], values["metadata"] = when.at, when.metadata
     return Turn(**values)
 
 
@@ -71,12 +78,16 @@ def _event(record: Mapping[str, Any], defaults: Defaults) -> Event:
     fields = {name: check(name, record[name]) for name in EVENT_FIELDS if record.get(name) is not None}
     if not fields and kind != "deletion":
         raise RecordError(f"event: a {kind} event sets none of {', '.join(EVENT_FIELDS)}")
-    if metadata := _metadata(record, _EVENT_KEYS):
+    metadata, when = _metadata(record, _EVENT_KEYS), None
+    if record.get("created_at") is not None:
+        when = NOW.dated(check("created_at", record["created_at"]), turn_id, 0, metadata, defaults.now)
+        metadata = when.metadata
+    if metadata:
         fields["metadata"] = metadata
     return Event(
         kind=kind,
         turn_id=turn_id,
-        created_at=check("created_at", record.get("created_at")) or defaults.now,
+        created_at=when.at if when else defaults.now,
         tenant=check("tenant", record.get("tenant")),
         fields=fields,
     )

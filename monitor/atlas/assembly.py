@@ -21,7 +21,7 @@ from monitor.records import short_hash
 from monitor.store.atlases import ASSIGNMENTS, LineageRow, TopicRow
 from monitor.store.store import Store
 
-__all__ = ["Atlas", "AtlasDraft", "TurnFacts", "assemble", "moment", "read_atlas"]
+__all__ = ["Atlas", "AtlasDraft", "TurnFacts", "assemble", "microseconds", "moment", "read_atlas"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,11 @@ def read_atlas(store: Store, atlas_id: str, corpus: Corpus) -> Atlas:
 def moment(microseconds: int) -> datetime:
     """Naive UTC of microseconds since 1970."""
     return datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(microseconds=int(microseconds))
+
+
+def microseconds(when: datetime) -> int:
+    """Microseconds since 1970 of naive UTC: the reverse of `moment`."""
+    return (when - moment(0)) // timedelta(microseconds=1)
 
 
 def _published_topics(store: Store) -> dict[int, dict[str, NDArray[np.uint64]]]:

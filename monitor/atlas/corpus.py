@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from monitor.encoding.recipe import Recipe, text_hash
 from monitor.records import Window
+from monitor.store.rows import values
 from monitor.store.store import Store
 
-__all__ = ["Corpus", "numbered", "read_corpus"]
+__all__ = ["Corpus", "numbered", "numbered_users", "read_corpus"]
 
 _COLUMNS = ("turn_key", "conversation_key", "turn_index", "created_at", "user_text", "user_id", "tenant")
 
@@ -69,31 +70,23 @@ def read_corpus(store: Store, recipe: Recipe, *, window: Window | None, environm
     table = store.turns.read(window, environments=environments, columns=_COLUMNS)
     keys = _array(table, "turn_key").astype(np.uint64)
     created = _array(table, "created_at").astype("datetime64[us]").astype(np.int64)
-    index = table.column("turn_index").to_pandas().fillna(np.iinfo(np.int32).max).to_numpy().astype(np.int64)
+    # Not through pandas, whose import takes half a second. A turn without a place is the last of its conversation.
+    places = table.column("turn_index").to_numpy()
+    index = np.where(np.isnan(places), np.iinfo(np.int32).max, places).astype(np.int64)
     conversation = _array(table, "conversation_key").astype(np.uint64)
     order = np.lexsort((keys, created, index, conversation))
-    raw: list[str] = _listed(table, "user_text")
+    raw: list[str] = values(table, "user_text")
     prepared = {text: recipe.prepare(text) for text in set(raw)}
     said = [prepared[raw[row]] for row in order]
     by_text = {text: text_hash(text) for text in set(said)}
     texts = sorted(by_text, key=by_text.__getitem__)
     position = {text: number for number, text in enumerate(texts)}
-    users = _listed(table, "user_id")
-    tenants = _listed(table, "tenant")
-    named = np.array([users[row] is not None for row in order], bool)
+    named = np.array([user is not None for user in values(table, "user_id")], bool)[order]
     return Corpus(
         keys=keys[order],
         text_of=np.fromiter((position[text] for text in said), np.int64, len(said)),
         conversation=numbered(conversation[order]),
-        user=numbered(
-            np.array(
-                [
-                    f"{tenants[row] or ''}\0{users[row]}" if users[row] is not None else f"\1{conversation[row]}"
-                    for row in order
-                ],
-                dtype=object,
-            )
-        ),
+        user=numbered_users(table)[order],
         named_user=named,
         created=created[order],
         texts=texts,
@@ -101,13 +94,20 @@ def read_corpus(store: Store, recipe: Recipe, *, window: Window | None, environm
     )
 
 
+def numbered_users(turns: pa.Table) -> NDArray[np.int64]:
+    """The user of each turn, numbered: columns user_id, tenant, conversation_key. Without one its conversation counts."""
+    names = [
+        f"{tenant or ''}\0{user}" if user is not None else f"\1{conversation}"
+        for user, tenant, conversation in zip(
+            values(turns, "user_id"), values(turns, "tenant"), values(turns, "conversation_key"), strict=True
+        )
+    ]
+    return numbered(np.array(names, dtype=object))
+
+
 def numbered(values: NDArray[Any]) -> NDArray[np.int64]:
     """Each value as its number among the sorted distinct values."""
     return np.unique(values, return_inverse=True)[1].ravel().astype(np.int64) if len(values) else np.empty(0, np.int64)
-
-
-def _listed(table: pa.Table, column: str) -> list[Any]:
-    return table.column(column).to_pylist()
 
 
 def _array(table: pa.Table, column: str) -> NDArray[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +11,20 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from monitor.atlas.stopwords import STOP_WORDS
+from monitor.redaction import redact
 
-__all__ = ["Label", "class_tf_idf", "label_topics", "most_central"]
+__all__ = ["Label", "class_tf_idf", "label_topics", "most_central", "presentable"]
+
+#: What redaction leaves in the place of a secret; it says nothing about a topic.
+_MARK = re.compile(r"\[(?:email|phone|card|iban|key)\]")
+
 
 #: Words in a label; more are added only where two topics would be called the same.
 _LABEL_WORDS = 3
 
-#: A word begins with a letter and has at least two characters; it may hold digits, apostrophes and hyphens.
-_WORD = r"(?u)\b[^\W\d_][\w'’-]*\w\b"
+#: A word begins with a letter and has at least two characters; it may hold digits, apostrophes and hyphens. Four digits in
+#: a row are somebody's number and no subject.
+_WORD = r"(?u)\b(?![\w'’-]*\d{4})[^\W\d_][\w'’-]*\w\b"
 
 #: Keywords kept with a topic, in the order of their weight.
 _KEYWORDS = 10
@@ -46,10 +53,17 @@ def class_tf_idf(counts: csr_matrix) -> csr_matrix:
     return (share @ diags(idf)).tocsr()
 
 
-def label_topics(texts: Sequence[str], topics: NDArray[np.int64]) -> list[Label]:
+def presentable(texts: Iterable[str]) -> list[str]:
+    """The texts without secrets. A label is shown everywhere and outlives the turns it came from: no address or number may
+    become a word of it."""
+    return [_MARK.sub(" ", redact(text)) for text in texts]
+
+
+def label_topics(texts: Sequence[str], topics: NDArray[np.int64], *, least: int = 1) -> list[Label]:
     """A label for each topic 0..max; `topics` [n] gives each text's topic, -1 for none.
 
-    Terms are words and pairs of words, without the stop words of English, German, Spanish and French.
+    Terms are words and pairs of words that stand in at least so many texts, without the stop words of English, German,
+    Spanish and French.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -58,10 +72,12 @@ def label_topics(texts: Sequence[str], topics: NDArray[np.int64]) -> list[Label]
         return []
     member = topics >= 0
     documents = [text for text, inside in zip(texts, member, strict=True) if inside]
-    vectorizer = CountVectorizer(stop_words=sorted(STOP_WORDS), ngram_range=(1, 2), token_pattern=_WORD, dtype=np.int64)
+    vectorizer = CountVectorizer(
+        stop_words=sorted(STOP_WORDS), ngram_range=(1, 2), token_pattern=_WORD, min_df=least, dtype=np.int64
+    )
     try:
         terms_of_texts = vectorizer.fit_transform(documents)
-    except ValueError:  # nothing but stop words
+    except ValueError:  # nothing but stop words and words of too few texts
         return [Label(f"topic {topic + 1}", ()) for topic in range(number)]
     rows = topics[member]
     membership = csr_matrix((np.ones(len(rows), np.int64), (rows, np.arange(len(rows)))), shape=(number, len(rows)))

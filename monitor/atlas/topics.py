@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,15 +11,11 @@ from numpy.typing import NDArray
 from monitor.atlas.acts import inherit_topics
 from monitor.atlas.communities import Communities, hdbscan_communities, leiden_communities
 from monitor.atlas.corpus import Corpus
-from monitor.atlas.labels import Label, label_topics, most_central
+from monitor.atlas.labels import Label, label_topics, most_central, presentable
 from monitor.atlas.network import Network
-from monitor.redaction import redact
 from monitor.settings import AtlasSettings
 
 __all__ = ["Topics", "find_topics", "members", "turn_topics"]
-
-#: What redaction leaves in the place of a secret; it says nothing about a topic.
-_MARK = re.compile(r"\[(?:email|phone|card|iban|key)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +43,10 @@ def find_topics(network: Network, settings: AtlasSettings) -> Topics:
         found = leiden_communities(subjects, resolutions=resolutions, seed=settings.seed)
     of_texts = tuple(_spread(level, has_subject) for level in found.levels())
     weights = corpus.weights
-    # A label is shown everywhere and outlives the turns it came from: no address or number may become a word of it.
-    presentable = [_MARK.sub(" ", redact(text)) for text in corpus.texts]
+    texts = presentable(corpus.texts)
     return Topics(
         of_texts,
-        tuple(label_topics(presentable, level) for level in of_texts),
+        tuple(label_topics(texts, level) for level in of_texts),
         tuple(most_central(vectors, level, weights) for level in of_texts),
         _parents(found),
     )

@@ -9,11 +9,12 @@ import typer
 from monitor.cli.context import make_encoder, open_store, read_settings, utc_now
 from monitor.cli.options import AsJson, StorePath, parse_window
 from monitor.cli.progress import progress_to
-from monitor.cli.published import compared_with, run_document
-from monitor.cli.render import clean, counted, print_json, say
+from monitor.cli.render import print_json, say, warn
+from monitor.published import compared_with, left_out, run_document
+from monitor.wording import clean, counted
 
 if TYPE_CHECKING:
-    from monitor.pipeline import Analysis
+    from monitor.watch import Watched
 
 __all__ = ["analyse"]
 
@@ -42,19 +43,26 @@ def analyse(
         for name in eval_set or ():
             opened.eval_sets.load(name)
         known = sorted({summary.name for summary in opened.eval_sets.summaries()})
-        from monitor import pipeline
+        from monitor.alerts.delivery import deliver_due
+        from monitor.alerts.slack import channels_of, notifiers_of
+        from monitor.watch import watch
 
-        done = pipeline.analyse(
+        watched = watch(
             opened,
             make_encoder(settings),
             settings,
             eval_sets=eval_set or (),
             window=chosen,
-            progress=progress_to(),
+            channels=channels_of(settings),
+            progress=progress_to(quiet=as_json),
             clock=utc_now,
         )
+        done = watched.analysis
+        delivered = None
+        if opened.shared_by is None:  # otherwise `offmap serve` sends: two senders would send twice
+            delivered = deliver_due(opened, notifiers_of(settings), settings, clock=utc_now)
     if as_json:
-        print_json(_document(done))
+        print_json(_document(watched))
         return
     say(done.verdict)
     say()
@@ -65,12 +73,21 @@ def analyse(
         f"{counted(done.turns, 'turn')}, {counted(done.texts, 'distinct text')} ({fresh}), "
         f"{counted(done.topics, 'topic')}, {counted(done.gaps, 'gap')}{kept}; {done.seconds:.1f} s"
     )
+    if done.kept_out:
+        say(clean(left_out(done.kept_out)))
     if not eval_set and known:
         say(clean(f"The store has an eval set: offmap analyse --eval-set {known[0]}"))
+    if watched.drift and watched.drift[0].alarm:
+        say(clean(watched.drift[0].verdict))
+    if watched.alerts:
+        say(f"{counted(len(watched.alerts), 'alert')} raised: offmap alerts list")
+    if delivered is not None and delivered.reason:
+        warn("alerts were not delivered", reason=delivered.reason)
     say(f"Next: offmap {'gaps' if done.gaps else 'topics'}")
 
 
-def _document(done: Analysis) -> dict[str, object]:
+def _document(watched: Watched) -> dict[str, object]:
+    done = watched.analysis
     return {
         "run": run_document(done.run),
         "verdict": done.verdict,
@@ -81,4 +98,7 @@ def _document(done: Analysis) -> dict[str, object]:
         "gaps": done.gaps,
         "reused": done.reused,
         "seconds": done.seconds,
+        "kept_out": done.kept_out,
+        "alerts": [{"id": alert.alert_id, "kind": alert.kind, "title": alert.title} for alert in watched.alerts],
+        "drift": [{"reference": row.reference, "verdict": row.verdict, "alarm": row.alarm} for row in watched.drift],
     }

@@ -23,13 +23,30 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from monitor.cli import analysis, config, dead_letters, doctor, evalset, export, gaps, ingest, privacy, signals
+from monitor.cli import (
+    alerts,
+    analysis,
+    backup,
+    config,
+    consume,
+    dead_letters,
+    doctor,
+    drift,
+    evalset,
+    export,
+    gaps,
+    ingest,
+    privacy,
+    signals,
+)
+from monitor.cli import replay as replay_
+from monitor.cli import serve as serve_
 from monitor.cli import topics as topics_
 from monitor.cli import turns as turns_
 from monitor.cli.context import Caller, caller_of
 from monitor.cli.interrupts import INTERRUPTED, MESSAGE, watch_interrupts
-from monitor.cli.render import clean
 from monitor.errors import OffmapError
+from monitor.wording import clean
 
 __all__ = ["app", "main"]
 
@@ -43,8 +60,9 @@ class _Commands(TyperGroup):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except (OffmapError, OSError, RuntimeError, KeyboardInterrupt) as error:
-            meant = _translated(error, interrupted=caller_of(ctx).interrupted())
+        except (Exception, KeyboardInterrupt) as error:
+            caller = caller_of(ctx)
+            meant = _translated(error, interrupted=caller is not None and caller.interrupted())
             if meant is None:
                 raise
             raise meant from error
@@ -54,7 +72,8 @@ class _Commands(TyperGroup):
 def _translated(error: BaseException, *, interrupted: bool) -> typer.Exit | None:
     """The exit that an error means, after its line was written; None for a bug."""
     if interrupted or isinstance(error, KeyboardInterrupt):
-        # Whatever Ctrl-C became on its way: DuckDB makes a RuntimeError of it, a transaction a StoreError.
+        # Whatever Ctrl-C became on its way: DuckDB makes a RuntimeError of it, a transaction a StoreError, and a compiled
+        # module that was being imported whatever it likes.
         return typer.Exit(INTERRUPTED)
     if isinstance(error, OffmapError):
         return _ended(str(error), error.exit_code)
@@ -123,14 +142,21 @@ def _globals(
 
 app.command("init")(config.init)
 app.command("ingest")(ingest.ingest)
+app.command("consume")(consume.consume)
 app.add_typer(evalset.app, name="evalset")
 app.command("analyse")(analysis.analyse)
+app.command("drift")(drift.drift)
 app.command("gaps")(gaps.gaps)
 app.command("topics")(topics_.topics)
 app.command("turns")(turns_.turns)
 app.command("signals")(signals.signals)
 app.command("export")(export.export)
+app.command("serve")(serve_.serve)
+app.command("replay")(replay_.replay)
 app.command("forget")(privacy.forget)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(dead_letters.app, name="deadletters")
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")

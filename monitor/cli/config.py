@@ -1,7 +1,9 @@
-"""`offmap init` writes the settings file and makes the store; `offmap config show` lists every setting."""
+"""`offmap init` writes the settings file and makes the store; `offmap config` lists every setting, and makes keys."""
 
 from __future__ import annotations
 
+import secrets
+from hashlib import sha256
 from pathlib import Path
 
 import orjson
@@ -12,7 +14,7 @@ from monitor.cli.options import AsJson, StorePath
 from monitor.cli.render import Column, print_json, print_table, say
 from monitor.settings import Settings, describe
 
-__all__ = ["app", "config_text", "init", "show"]
+__all__ = ["app", "config_text", "init", "key", "show"]
 
 app = typer.Typer(help="Show the settings.", no_args_is_help=True)
 
@@ -53,7 +55,7 @@ def show(context: typer.Context, as_json: AsJson = False, store: StorePath = Non
                 "settings": [
                     {
                         "name": one.name,
-                        "value": one.shown if one.secret else one.value,
+                        "value": one.shown if one.secret else one.plain,
                         "source": one.source,
                         "meaning": one.meaning,
                         "secret": one.secret,
@@ -70,6 +72,21 @@ def show(context: typer.Context, as_json: AsJson = False, store: StorePath = Non
         Column("meaning", shrinks=True),
     ]
     print_table(columns, [(one.name, one.shown, one.source, one.meaning) for one in settings])
+
+
+@app.command("key")
+def key(as_json: AsJson = False, store: StorePath = None) -> None:
+    """Make a key for turns over HTTP, and its hash.
+
+    The key goes to whoever sends, the hash into the setting ingest.keys. offmap keeps neither.
+    """
+    made = secrets.token_urlsafe(32)
+    digest = sha256(made.encode()).hexdigest()
+    if as_json:
+        print_json({"key": made, "sha256": digest})
+        return
+    say(f"Key, for whoever sends:  {made}")
+    say(f"Hash, for ingest.keys:   {digest}")
 
 
 def config_text(store_path: str) -> str:

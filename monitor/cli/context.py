@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import typer
 
+from monitor.clock import utc_now
+from monitor.errors import StoreBusyError
 from monitor.settings import CONFIG_FILE, Setting, Settings, describe, load
 
 if TYPE_CHECKING:
@@ -69,23 +70,33 @@ def settings_before_init(context: typer.Context, store: str | None) -> Settings:
 
 
 def open_store(settings: Settings, *, create: bool = False) -> Store:
-    """The store of the settings; a context manager. Commands that only read do not create one."""
+    """The store of the settings; a context manager. Commands that only read do not create one.
+
+    A store that `offmap serve` holds is reached through it.
+    """
     from monitor.store.store import Store
 
-    return Store.open(
-        settings.store.path, memory_limit=settings.store.memory_limit, threads=settings.store.threads, create=create
-    )
+    path = settings.store.path
+    try:
+        opened = Store.open(
+            path, memory_limit=settings.store.memory_limit, threads=settings.store.threads, create=create
+        )
+        if news := opened.recovery.news:
+            from monitor.cli.render import warn
+
+            warn(news)
+        return opened
+    except StoreBusyError:
+        shared = Store.connect(path)
+        if shared is None:
+            raise
+        return shared
 
 
 def make_encoder(settings: Settings) -> Encoder:
     from monitor.encoding import encoder
 
     return encoder.make_encoder(settings.encoder)
-
-
-def utc_now() -> datetime:
-    """The clock of the machine, as naive UTC."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _overrides(store: str | None) -> dict[str, object]:

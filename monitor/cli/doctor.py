@@ -13,14 +13,16 @@ import typer
 
 from monitor.cli.context import make_encoder, open_store, read_settings
 from monitor.cli.options import AsJson, StorePath
-from monitor.cli.render import clean, counted, print_json, say
+from monitor.cli.render import print_json, say
 from monitor.errors import OffmapError, SettingError, StoreBusyError
 from monitor.settings import Settings
+from monitor.wording import clean, counted
 
 __all__ = ["Check", "doctor"]
 
 _EXTRAS = {
     "ducklake": "stores on DuckLake",
+    "postgres": "DuckLake with its catalog in PostgreSQL",
     "models": "any other encoder, also on a GPU",
     "bertopic": "topics by UMAP and HDBSCAN",
     "reports": "Evidently reports",
@@ -100,6 +102,7 @@ def _extras(settings: Settings | None) -> Iterator[Check]:
 def _needs(settings: Settings, extra: str) -> bool:
     return {
         "ducklake": settings.store.path.startswith("ducklake:"),
+        "postgres": settings.store.path.startswith("ducklake:postgres"),
         "models": settings.encoder.kind == "sentence-transformers",
         "bertopic": settings.atlas.clusterer == "hdbscan",
     }.get(extra, False)
@@ -142,8 +145,9 @@ def _store(settings: Settings) -> Iterator[Check]:
 
     path = settings.store.path
     try:
-        file = Attachment.parse(path).file
-        if not file.exists():
+        attachment = Attachment.parse(path)
+        file = attachment.file
+        if not (attachment.data if attachment.server else file).exists():
             yield Check("store", "WARN", f"{path} does not exist yet", "offmap init")
         else:
             with open_store(settings) as opened:

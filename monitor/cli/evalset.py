@@ -9,7 +9,8 @@ import typer
 
 from monitor.cli.context import open_store, read_settings, utc_now
 from monitor.cli.options import AsJson, StorePath
-from monitor.cli.render import Column, clean, counted, cut, day, print_json, print_table, say, warn
+from monitor.cli.render import Column, print_json, print_table, say, warn
+from monitor.wording import clean, counted, cut, day
 
 if TYPE_CHECKING:
     from monitor.records import EvalItem
@@ -96,7 +97,7 @@ def show(
     store: StorePath = None,
 ) -> None:
     """Show the items of an eval set."""
-    from monitor.cli.examples import shown_text
+    from monitor.published import shown_text
 
     settings = read_settings(context, store)
     with open_store(settings) as opened:

@@ -12,10 +12,11 @@ import typer
 from monitor.cli.context import make_encoder, open_store, read_settings, utc_now
 from monitor.cli.options import AsJson, StorePath
 from monitor.cli.progress import progress_to
-from monitor.cli.published import find_topic, published_run
-from monitor.cli.render import Column, clean, counted, print_json, print_table, say
+from monitor.cli.render import Column, print_json, print_table, say
 from monitor.errors import OffmapError, UsageError
+from monitor.published import find_topic, published_run
 from monitor.settings import Settings
+from monitor.wording import clean, counted
 
 if TYPE_CHECKING:
     import numpy as np

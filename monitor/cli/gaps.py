@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.context import open_store, read_settings
-from monitor.cli.examples import Example, compared_items, examples_of, shown_text
 from monitor.cli.options import AsJson, StorePath
-from monitor.cli.published import compared_with, published_report, published_run, run_document
-from monitor.cli.render import (
-    Column,
-    clean,
-    counted,
-    print_json,
-    print_table,
-    quoted,
-    range_of,
-    say,
-    screen_width,
-    share,
-    short_day,
+from monitor.cli.render import Column, print_json, print_table, say, screen_width
+from monitor.published import (
+    Example,
+    compared_items,
+    compared_with,
+    examples_of,
+    published_report,
+    published_run,
+    run_document,
+    shown_text,
 )
+from monitor.wording import clean, counted, quoted, range_of, share, short_day
 
 if TYPE_CHECKING:
     from monitor.records import EvalItem

@@ -12,14 +12,23 @@ import typer
 from monitor.cli.context import open_store, read_settings
 from monitor.cli.options import AsJson, StorePath
 from monitor.cli.progress import progress_to
-from monitor.cli.render import Column, clean, counted, cut, print_json, print_table, say, warn
+from monitor.cli.render import Column, print_json, print_table, say, warn
 from monitor.settings import Settings
+from monitor.wording import clean, counted, cut
 
 if TYPE_CHECKING:
     from consumers.ingest import IngestResult
     from monitor.records import Turn
 
-__all__ = ["ingest"]
+__all__ = ["FORMATS", "ingest"]
+
+#: What `consumers.decoders` reads, here so that help needs none of it.
+FORMATS = ", ".join(
+    (
+        *("offmap", "openai-chat", "openai-exchange", "litellm", "sharegpt", "lmsys", "wildchat"),
+        *("langfuse", "langsmith", "openinference", "otel-genai"),
+    )
+)
 
 
 def ingest(
@@ -27,7 +36,7 @@ def ingest(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="JSONL (also gzip), JSON array, CSV or Parquet.")
     ],
-    format: Annotated[str, typer.Option(metavar="NAME", help="auto, offmap, openai-chat or sharegpt.")] = "auto",
+    format: Annotated[str, typer.Option(metavar="NAME", help=f"auto, {FORMATS}.")] = "auto",
     times: Annotated[
         str,
         typer.Option(
@@ -63,7 +72,7 @@ def _ingest(files: Sequence[Path], format: str, times: str, settings: Settings, 
                 times=times,
                 redact=settings.ingest.redact,
                 batch_rows=settings.ingest.batch_rows,
-                progress=progress_to(),
+                progress=progress_to(quiet=as_json),
             )
             results.append(result)
             if not as_json:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["INTERRUPTED", "MESSAGE", "watch_interrupts"]
+__all__ = ["INTERRUPTED", "MESSAGE", "stop_requests", "watch_interrupts"]
 
 #: Exit code: 128 and the number of SIGINT, as shells say it.
 INTERRUPTED = 130
@@ -56,3 +56,18 @@ def _end() -> None:
     sys.stderr.write(f"Error: {MESSAGE}\n")
     sys.stderr.flush()
     os._exit(INTERRUPTED)
+
+
+def stop_requests(*, second_ends: bool) -> threading.Event:
+    """Set when SIGTERM or Ctrl-C came: the ordinary end of a command that runs on. `second_ends` is for a second Ctrl-C."""
+    stop = threading.Event()
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if second_ends and stop.is_set() and number == signal.SIGINT:
+            sys.exit(INTERRUPTED)
+        stop.set()
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, remember)
+        signal.signal(signal.SIGINT, remember)
+    return stop

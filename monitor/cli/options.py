@@ -38,8 +38,8 @@ class Level(StrEnum):
         return list(cls)[number]
 
 
-def parse_window(text: str | None) -> Window | None:
-    """Read `--window`. Raises `UsageError`."""
+def parse_window(text: str | None, option: str = "--window") -> Window | None:
+    """Read the window of an option. Raises `UsageError`."""
     if text is None:
         return None
     from monitor.records import Window
@@ -47,4 +47,4 @@ def parse_window(text: str | None) -> Window | None:
     try:
         return Window.parse(text)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"--window {text}: {error}") from None
+        raise UsageError(f"{option} {text}: {error}") from None

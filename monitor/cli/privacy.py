@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
 from monitor.cli.context import open_store, read_settings, utc_now
 from monitor.cli.options import AsJson, StorePath
-from monitor.cli.render import clean, counted, print_json, say
+from monitor.cli.render import print_json, say
 from monitor.errors import OffmapError, UsageError
+from monitor.wording import clean, counted
 
 if TYPE_CHECKING:
     from monitor.store.deletion import Forgotten
@@ -41,13 +42,22 @@ def forget(
     with open_store(read_settings(context, store)) as opened:
         if not yes:
             _confirm(opened, subject)
-        done = [opened.deletion.forget(**{subject.kind: form}, tenant=tenant, at=utc_now()) for form in subject.forms()]
+        with opened.transaction():  # the store is written anew once
+            done = [
+                opened.deletion.forget(tenant=tenant, at=utc_now(), **subject.named(form)) for form in subject.forms()
+            ]
         copies = _copies(opened.path)
     result = _Result.of(done, copies)
     if as_json:
         print_json(result.document())
     else:
         result.say(subject)
+
+
+class _Named(TypedDict, total=False):
+    user: str
+    conversation: str
+    turn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,11 @@ class _Subject:
     def __str__(self) -> str:
         where = f" of tenant {self.tenant}" if self.tenant is not None else ""
         return clean(f"{self.kind} {self.id}{where}")
+
+    def named(self, form: str) -> _Named:
+        return (
+            {"user": form} if self.kind == "user" else {"turn": form} if self.kind == "turn" else {"conversation": form}
+        )
 
     def forms(self) -> list[str]:
         """The id, and the id as a redacting ingest has stored it."""
@@ -76,6 +91,7 @@ class _Result:
     later: int
     exports: tuple[str, ...]
     copies: tuple[Path, ...]
+    eval_sets: tuple[str, ...]
 
     @classmethod
     def of(cls, done: list[Forgotten], copies: list[Path]) -> _Result:
@@ -87,6 +103,7 @@ class _Result:
             later=sum(one.later for one in done),
             exports=tuple(dict.fromkeys(path for one in done for path in one.exports)),
             copies=tuple(copies),
+            eval_sets=tuple(dict.fromkeys(name for one in done for name in one.eval_sets)),
         )
 
     def document(self) -> dict[str, Any]:
@@ -98,6 +115,7 @@ class _Result:
             "later": self.later,
             "exports": self.exports,
             "copies": self.copies,
+            "eval_sets": self.eval_sets,
         }
 
     def say(self, subject: _Subject) -> None:
@@ -112,9 +130,13 @@ class _Result:
             for path in self.exports:
                 say(f"  {clean(path)}")
         if self.copies:
-            say("These copies of the store were made before a migration and still hold everything; delete them:")
+            say("These copies of the store and its log were kept and still hold everything; delete them:")
             for copy in self.copies:
                 say(f"  {clean(str(copy))}")
+        if self.eval_sets:
+            say("These eval sets hold an item that asks the same, word for word; whoever made them must look at it:")
+            for name in self.eval_sets:
+                say(f"  {clean(name)}")
         if self.turns:
             say("Topics and gaps still count them until the next `offmap analyse`.")
 
@@ -147,11 +169,13 @@ def _count(store: Store, subject: _Subject) -> int:
 
 
 def _copies(store_path: str) -> list[Path]:
-    """Copies of the store from before a migration: nobody deletes from those."""
+    """Copies from before a migration or a restore, logs that were damaged, and what a restore left that was killed: nobody
+    deletes from those."""
     from monitor.store.attachment import Attachment
 
     file = Attachment.parse(store_path).file
-    return sorted(file.parent.glob(f"{_literal(file.name)}.before-v*"))
+    kept = ("before-v*", "replaced-*", "wal.damaged-*", "journal.damaged-*", "restoring*")
+    return sorted(path for ending in kept for path in file.parent.glob(f"{_literal(file.name)}.{ending}"))
 
 
 def _literal(name: str) -> str:

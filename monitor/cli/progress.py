@@ -1,26 +1,36 @@
-"""Progress bars on a terminal, for what takes longer than a second."""
+"""How far long work is: a bar on a terminal, a line now and then in a log file, nothing beside JSON."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from monitor.progress import Advance, Progress, Silent
+from monitor.wording import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
 
-__all__ = ["RichProgress", "progress_to"]
+__all__ = ["LineProgress", "RichProgress", "progress_to"]
+
+#: Seconds between two lines in a log file.
+_EVERY = 10.0
+#: A rate is that of the last so many seconds: what a stream did yesterday says nothing of now.
+_RECENT, _MARK = 20.0, 0.5
 
 
-def progress_to() -> Progress:
-    """Bars on stderr when that is a terminal, nothing otherwise: a bar in a log file helps nobody."""
-    if not sys.stderr.isatty():
+def progress_to(*, quiet: bool = False) -> Progress:
+    """What is told goes to stderr. `quiet`, for output that programs read, tells nothing."""
+    if quiet:
         return Silent()
+    if not sys.stderr.isatty():
+        return LineProgress(_write, every=_EVERY)
     from rich.console import Console
 
     return RichProgress(Console(stderr=True))
@@ -35,55 +45,134 @@ class RichProgress:
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Advance]:
-        bar = _Bar(self._console, name, total, unit, self._after)
+        bar = _Bar(self._console, _Meter(name, total, unit), self._after)
         try:
             yield bar
         finally:
             bar.close()
 
 
+class LineProgress:
+    """A line every so many seconds in which something was done; a short task has none."""
+
+    def __init__(self, write: Callable[[str], None], *, every: float) -> None:
+        self._write, self._every = write, every
+
+    @contextmanager
+    def task(self, name: str, total: int | None, unit: str) -> Iterator[Advance]:
+        yield _Lines(self._write, _Meter(name, total, unit), self._every)
+
+
+class _Meter:
+    """What is known of a task. One thread counts, another may look."""
+
+    def __init__(self, name: str, total: int | None, unit: str) -> None:
+        self.name, self.total, self.unit = clean(name), total, unit
+        self.done, self.note = 0, ""
+        self._lock = threading.Lock()
+        self._marks = deque([(time.monotonic(), 0)])
+        self._started = self._marks[0][0]
+
+    def advance(self, n: int, note: str, left: int | None) -> None:
+        with self._lock:
+            self.done += n
+            self.note = note or self.note
+            if left is not None:
+                self.total = self.done + left
+            now = time.monotonic()
+            if now - self._marks[-1][0] >= _MARK:
+                self._marks.append((now, self.done))
+                self._forget(now)
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def amount(self) -> str:
+        if self.total is None:
+            return _amount(self.done, self.unit)
+        done = _amount(self.done, self.unit) if self.unit == "bytes" else f"{self.done:,}"
+        return f"{done} of {_amount(self.total, self.unit)}"
+
+    @property
+    def rate(self) -> str:
+        """Of the last seconds, or since the beginning when that is not so long ago."""
+        now = time.monotonic()
+        with self._lock:
+            self._forget(now)
+            when, done = self._marks[0]
+            return f"{_amount((self.done - done) / max(now - when, 1e-9), self.unit)}/s"
+
+    def _forget(self, now: float) -> None:
+        while len(self._marks) > 1 and self._marks[1][0] <= now - _RECENT:
+            self._marks.popleft()
+
+
+class _Lines:
+    def __init__(self, write: Callable[[str], None], meter: _Meter, every: float) -> None:
+        self._write, self._meter, self._every = write, meter, every
+        self._due = every
+
+    def advance(self, n: int, note: str = "", *, left: int | None = None) -> None:
+        self._meter.advance(n, note, left)
+        if self._meter.elapsed >= self._due:
+            self._due = self._meter.elapsed + self._every
+            facts = [self._meter.amount, self._meter.rate, self._meter.note]
+            self._write(f"{self._meter.name}: {', '.join(fact for fact in facts if fact)}")
+
+
 class _Bar:
-    def __init__(self, console: Console, name: str, total: int | None, unit: str, after: float) -> None:
-        self._console, self._name, self._total, self._unit, self._after = console, name, total, unit, after
-        self._started = time.monotonic()
-        self._done = 0
+    def __init__(self, console: Console, meter: _Meter, after: float) -> None:
+        self._console, self._meter, self._after = console, meter, after
         self._bars: Bars | None = None
 
-    def advance(self, n: int) -> None:
-        self._done += n
-        elapsed = time.monotonic() - self._started
-        if elapsed < self._after:
+    def advance(self, n: int, note: str = "", *, left: int | None = None) -> None:
+        self._meter.advance(n, note, left)
+        if self._meter.elapsed < self._after:
             return
         if self._bars is None:
             self._bars = self._show()
-        rate = _amount(self._done / max(elapsed, 1e-9), self._unit)
-        amount = _amount(self._done, self._unit)
-        if self._total is not None:
-            done = amount if self._unit == "bytes" else f"{self._done:,}"
-            amount = f"{done} of {_amount(self._total, self._unit)}"
         for task in self._bars.task_ids:
-            self._bars.update(task, completed=self._done, amount=amount, rate=f"{rate}/s")
+            self._bars.update(task, completed=self._meter.done, total=self._meter.total)
 
     def close(self) -> None:
         if self._bars is not None:
             self._bars.stop()
 
     def _show(self) -> Bars:
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
+        from rich.text import Text
+
+        class Told(ProgressColumn):
+            """Asked at every drawing, not when something is done: a stream that pauses has a rate of nothing."""
+
+            def __init__(self, tell: Callable[[], str]) -> None:
+                super().__init__()
+                self._tell = tell
+
+            def render(self, task: Task) -> Text:
+                return Text(self._tell(), no_wrap=True)
 
         bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[amount]}", markup=False),
-            TextColumn("{task.fields[rate]}", markup=False),
+            Told(lambda: self._meter.amount),
+            Told(lambda: self._meter.rate),
+            Told(lambda: self._meter.note),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
         )
-        bars.add_task(self._name, total=self._total, amount="", rate="")
+        bars.add_task(self._meter.name, total=self._meter.total)
         bars.start()
         return bars
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _amount(count: float, unit: str) -> str:

@@ -10,8 +10,9 @@ import typer
 
 from monitor.cli.context import open_store, read_settings
 from monitor.cli.options import AsLines, StorePath
-from monitor.cli.published import published_run
-from monitor.cli.render import Column, counted, percent, print_lines, print_table, say
+from monitor.cli.render import Column, print_lines, print_table, say
+from monitor.published import published_run
+from monitor.wording import counted, percent
 
 if TYPE_CHECKING:
     from monitor.store.runs import PublishedRun

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.context import open_store, read_settings
-from monitor.cli.examples import Example, examples_of
 from monitor.cli.options import AsJson, Level, StorePath
-from monitor.cli.published import compared_with, published_report, published_run, run_document
-from monitor.cli.render import Column, clean, number, print_json, print_table, range_of, say, share, short_day
+from monitor.cli.render import Column, print_json, print_table, say
+from monitor.published import (
+    Example,
+    compared_with,
+    examples_of,
+    left_out,
+    published_report,
+    published_run,
+    run_document,
+)
+from monitor.wording import clean, number, range_of, share, short_day
 
 if TYPE_CHECKING:
     from monitor.store.atlases import TopicRow
@@ -36,16 +44,19 @@ def topics(
         report = published_report(opened, run)
         rows = opened.atlases.topics(run.atlas_id)
         coverage = {row.topic_id: row for row in opened.reports.topic_coverage(run.report_id)}
+        kept_out = opened.kept_out.by_rule()
         chosen = [row for row in rows if level is None or row.level == level.number]
         if as_json:
             examples = examples_of(opened, [row.representatives for row in chosen], redacted=settings.export.redact)
             found = [
                 _document(row, coverage.get(row.topic_id), shown) for row, shown in zip(chosen, examples, strict=True)
             ]
-            print_json({"run": run_document(run), "verdict": report.verdict, "topics": found})
+            print_json({"run": run_document(run), "verdict": report.verdict, "kept_out": kept_out, "topics": found})
             return
     say(report.verdict)
     say(clean(f"Window: {compared_with(run)}."))
+    if kept_out:
+        say(clean(left_out(kept_out)))
     say()
     _print(list(_nested(rows)) if level is None else [(row, 0) for row in chosen], coverage)
     if level is None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.context import open_store, read_settings
-from monitor.cli.examples import examples_of
 from monitor.cli.options import AsLines, StorePath
-from monitor.cli.published import find_topic, published_run
-from monitor.cli.render import Column, counted, number, percent, print_lines, print_table, quoted, say
+from monitor.cli.render import Column, print_lines, print_table, say
+from monitor.published import examples_of, find_topic, published_run
 from monitor.settings import Settings
+from monitor.wording import counted, number, percent, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa

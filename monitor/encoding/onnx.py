@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from monitor.encoding.encoder import each_once, unit_rows
 from monitor.errors import ModelError
+from monitor.machine import cores
 from monitor.progress import Progress, Silent
 
 __all__ = ["MODEL_SHA256", "TOKENIZER_SHA256", "OnnxEncoder", "packaged_model", "packaged_tokenizer"]
@@ -65,7 +66,7 @@ class OnnxEncoder:
         self._tokenizer = Tokenizer.from_buffer(tokenizer_bytes)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._threads = threads or _cores()
+        self._threads = threads or cores()
 
     @classmethod
     def packaged(cls, *, threads: int = 0) -> OnnxEncoder:
@@ -149,8 +150,3 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         size = max(1, BATCH_TOKENS // length)
         for start in range(0, len(members), size):
             yield members[start : start + size]
-
-
-def _cores() -> int:
-    # The cores this process may use: fewer than the machine's inside a container with a CPU set.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

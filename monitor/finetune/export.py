@@ -17,6 +17,7 @@ import orjson
 from numpy.typing import NDArray
 
 from monitor import __version__
+from monitor.disk import flush
 from monitor.errors import OffmapError
 from monitor.finetune.formats import Example, Message, example_of, format_named
 from monitor.finetune.selection import select_turns
@@ -165,22 +166,12 @@ def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
                 os.fsync(stream.fileno())
         for path, part in parts.items():
             part.replace(path)
-        _sync(folder)
+        flush(folder)
     except OSError as error:
         raise OffmapError(f"cannot write the export to {folder}: {error}; choose another folder with --out") from error
     finally:
         for part in parts.values():
             _discard(part)
-
-
-def _sync(folder: Path) -> None:
-    """Force the renames to disk; where a folder cannot be opened (Windows) the system does it in its time."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _discard(part: Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from monitor.store.database import Database
 from monitor.store.rows import KEY, shape
+from monitor.store.turns import traffic
 
 __all__ = ["ASSIGNMENTS", "AtlasRow", "Atlases", "LineageRow", "TopicRow"]
 
@@ -107,6 +108,28 @@ class Atlases:
             identifier = pa.array([atlas.atlas_id] * rows.num_rows, pa.string())
             self._database.insert("assignments", rows.append_column("atlas_id", identifier))
         return True
+
+    def append(self, atlas_id: str, assignments: pa.Table) -> int:
+        """Add turns that came after the atlas was fitted; turns that it has already stay as they are. How many were new."""
+        rows = assignments.select(ASSIGNMENTS.names).cast(ASSIGNMENTS)
+        names = ", ".join(ASSIGNMENTS.names)
+        return self._database.execute(
+            f"INSERT INTO assignments (atlas_id, {names}) SELECT ?, {names} FROM new_rows"
+            " ANTI JOIN (SELECT turn_key FROM assignments WHERE atlas_id = ?) USING (turn_key)",
+            [atlas_id, atlas_id],
+            new_rows=rows,
+        )
+
+    def unassigned(self, atlas_id: str, since: datetime, *, environments: Sequence[str] | None, limit: int) -> pa.Table:
+        """turn_key, conversation_key, user_text of turns from `since` on that the atlas lacks, in conversation order."""
+        condition, parameters = traffic(None, environments)
+        return self._database.query(
+            "SELECT turn_key, conversation_key, user_text FROM turns"
+            " ANTI JOIN (SELECT turn_key FROM assignments WHERE atlas_id = ?) USING (turn_key)"
+            f" WHERE created_at >= ? AND {condition}"
+            " ORDER BY conversation_key, turn_index NULLS LAST, created_at, turn_key LIMIT ?",
+            [atlas_id, since, *parameters, limit],
+        )
 
     def load(self, atlas_id: str) -> AtlasRow | None:
         found = _ATLAS.read(self._database.query("SELECT * FROM atlases WHERE atlas_id = ?", [atlas_id]))

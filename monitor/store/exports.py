@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from monitor.store.database import Database
+from monitor.store.exported import drop_examples, without_turn_ids
 from monitor.store.rows import KEY, shape, values
 
-__all__ = ["ExportRow", "Exports"]
+__all__ = ["OWN", "ExportRow", "Exports"]
+
+#: The folder beside the store with the exports that the app made.
+OWN = "exports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,30 @@ class Exports:
             "export_id IN (SELECT export_id FROM export_turns SEMI JOIN asked USING (turn_key))",
             asked=pa.table({"turn_key": pa.array(turn_keys, KEY)}),
         )
+
+    def forget(self, gone: Sequence[int], near: Sequence[int]) -> tuple[str, ...]:
+        """Take turns off the lists; the paths of the exports that still hold some of them. `near` are the turns of the same
+        conversations: an example holds what was said before it.
+
+        The app's own exports lie beside the store, and lose those examples. Other files are their owner's.
+        """
+        removed, touched = set(gone), set(near)
+        own = self._database.attachment.file.parent / OWN
+        named = []
+        for export in self.containing(near):
+            rows = [row for row, key in enumerate(export.turn_keys) if key in touched]
+            manifest = (
+                drop_examples(Path(export.path), export.manifest, rows)
+                if Path(export.path).is_relative_to(own)
+                else None
+            )
+            if manifest is None:
+                named.append(export.path)
+                rows = [row for row in rows if export.turn_keys[row] in removed]
+                manifest = without_turn_ids(export.manifest, rows)
+            left = tuple(key for row, key in enumerate(export.turn_keys) if row not in set(rows))
+            self.record(replace(export, manifest=manifest, turn_keys=left))
+        return tuple(named)
 
     def _read(self, condition: str, **tables: pa.Table) -> list[ExportRow]:
         exports = self._database.query(

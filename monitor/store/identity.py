@@ -20,8 +20,8 @@ from monitor.store.rows import json_text, shape
 __all__ = ["TURN", "Batch", "Incoming", "Merged", "Row", "content_hash", "incoming", "merge", "resolve"]
 
 TURN = shape(Turn)
-_FLOATS = frozenset(position for position, item in enumerate(TURN.schema) if str(item.type) == "double")
-_JSON = frozenset(TURN.names.index(name) for name in TURN.json)
+_FLOATS = tuple(position for position, item in enumerate(TURN.schema) if str(item.type) == "double")
+_JSON = tuple(TURN.names.index(name) for name in TURN.json)
 _NAMES = tuple(TURN.names)
 _values = attrgetter(*_NAMES)
 _TENANT = TURN.names.index("tenant")
@@ -51,9 +51,10 @@ class Merged:
 
 @dataclass(slots=True)
 class Batch:
-    """What a batch does to the store."""
+    """What a batch does to the store. `hashes` are those of the new rows that came as they are stored."""
 
     new: dict[int, Row] = field(default_factory=dict)
+    hashes: dict[int, bytes] = field(default_factory=dict)
     changed: dict[int, Row] = field(default_factory=dict)
     conflicts: dict[tuple[int, bytes], tuple[str, ...]] = field(default_factory=dict)
     inserted: int = 0
@@ -66,11 +67,13 @@ def incoming(turn: Turn) -> Incoming:
     values = list(_values(turn))
     values[_TENANT] = values[_TENANT] or None
     for position in _FLOATS:
-        if values[position] is not None:
-            values[position] = float(values[position])
+        value = values[position]
+        if value is not None and type(value) is not float:
+            values[position] = float(value)
     for position in _JSON:
-        if values[position] is not None:
-            values[position] = json_text(values[position])
+        value = values[position]
+        if value is not None:
+            values[position] = json_text(value)
     row = tuple(values)
     return Incoming(turn_key(row[_TENANT], row[_ID]), content_hash(row), row)
 
@@ -116,11 +119,13 @@ def resolve(
         current = batch.new.get(turn.key) or batch.changed.get(turn.key) or stored.get(turn.key)
         if current is None:
             batch.new[turn.key] = turn.row
+            batch.hashes[turn.key] = turn.hash
             batch.inserted += 1
             continue
         merged = merge(current, turn.row)
         if merged.filled:
             (batch.new if turn.key in batch.new else batch.changed)[turn.key] = merged.row
+            batch.hashes.pop(turn.key, None)
         version = (turn.key, turn.hash)
         if merged.conflicts and version not in known:
             known.add(version)

@@ -9,14 +9,17 @@ from typing import Any
 
 from monitor.errors import UsageError
 from monitor.store.database import Database
-from monitor.store.rows import shape, values
+from monitor.store.rows import json_text, shape, values
 
 __all__ = ["Job", "Jobs"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`state` is running, finished or failed. Running without a process means that it was killed."""
+    """`state` is queued, running, finished or failed. Running without a process means that it was killed.
+
+    `result` is JSON: what a finished job of the app made, such as an export.
+    """
 
     job_id: str
     kind: str
@@ -25,6 +28,7 @@ class Job:
     started_at: datetime
     finished_at: datetime | None = None
     error: str | None = None
+    result: Mapping[str, Any] | None = None
 
 
 _JOB = shape(Job)
@@ -46,6 +50,31 @@ class Jobs:
             job = Job(job_id, kind, parameters, "running", self._database.clock())
             self._database.insert("jobs", _JOB.table([job]))
 
+    def enqueue(self, job_id: str, kind: str, parameters: Mapping[str, Any]) -> None:
+        """Ask for a job. One that is queued or running already is left alone."""
+        with self._database.transaction():
+            found = self.find(job_id)
+            if found is not None and found.state in ("queued", "running"):
+                return
+            self._database.execute("DELETE FROM jobs WHERE job_id = ?", [job_id])
+            self._database.execute("DELETE FROM job_steps WHERE job_id = ?", [job_id])
+            self._database.insert("jobs", _JOB.table([Job(job_id, kind, parameters, "queued", self._database.clock())]))
+
+    def requeue(self, job_id: str) -> None:
+        """A job that was running when its process died waits again."""
+        self._database.execute("UPDATE jobs SET state = 'queued' WHERE job_id = ? AND state = 'running'", [job_id])
+
+    def find(self, job_id: str) -> Job | None:
+        found = _JOB.read(self._database.query("SELECT * FROM jobs WHERE job_id = ?", [job_id]))
+        return found[0] if found else None
+
+    def steps(self, job_id: str) -> list[tuple[str, float]]:
+        """The finished steps with their seconds, in order."""
+        found = self._database.query(
+            "SELECT step, seconds FROM job_steps WHERE job_id = ? ORDER BY finished_at", [job_id]
+        )
+        return list(zip(values(found, 0), values(found, 1), strict=True))
+
     def done_steps(self, job_id: str) -> set[str]:
         found = self._database.query("SELECT step FROM job_steps WHERE job_id = ?", [job_id])
         return set(values(found, 0))
@@ -59,16 +88,22 @@ class Jobs:
                 [job_id, step, seconds, self._database.clock()],
             )
 
-    def finish(self, job_id: str) -> None:
-        self._end(job_id, "finished", None)
+    def finish(self, job_id: str, result: Mapping[str, Any] | None = None) -> None:
+        with self._database.transaction():
+            self._end(job_id, "finished", None)
+            if result is not None:
+                self._database.execute("UPDATE jobs SET result = ? WHERE job_id = ?", [json_text(dict(result)), job_id])
 
     def fail(self, job_id: str, error: str) -> None:
         """`error` is shown to the user, so it must hold no message text."""
         self._end(job_id, "failed", error)
 
-    def read(self) -> list[Job]:
-        """Every job, the latest first."""
-        return _JOB.read(self._database.query("SELECT * FROM jobs ORDER BY started_at DESC, job_id"))
+    def read(self, state: str | None = None) -> list[Job]:
+        """Every job, or those of a state, the latest first."""
+        condition, parameters = ("", []) if state is None else (" WHERE state = ?", [state])
+        return _JOB.read(
+            self._database.query(f"SELECT * FROM jobs{condition} ORDER BY started_at DESC, job_id", parameters)
+        )
 
     def _end(self, job_id: str, state: str, error: str | None) -> None:
         changed = self._database.execute(

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 
 from monitor.errors import StoreError, StoreVersionError
-from monitor.store.database import Database
+from monitor.store.local import LocalDatabase
 from monitor.store.rows import values
 
 __all__ = ["MIGRATIONS", "Migration", "migrate", "version"]
@@ -116,27 +116,114 @@ CREATE TABLE export_turns (export_id VARCHAR NOT NULL, ordinal BIGINT NOT NULL, 
 """
 
 
-def _first_schema(database: Database) -> None:
+def _first_schema(database: LocalDatabase) -> None:
     for family in (_TURNS, _VECTORS, _INGEST, _EVAL_SETS, _JOBS, _ATLASES, _REPORTS, _DELIVERY):
         for statement in family.split(";"):
             if statement.strip():
                 database.query(statement)
 
 
-def _signals(database: Database) -> None:
+def _signals(database: LocalDatabase) -> None:
     database.query(
         "CREATE TABLE signals (report_id VARCHAR NOT NULL, turn_key UBIGINT NOT NULL, signal VARCHAR NOT NULL,"
         " span_start INTEGER, span_end INTEGER, detail VARCHAR)"
     )
 
 
-Migration = Callable[[Database], None]
+#: What the service needs. The first schema's `alerts` and `drift_reports` were never written to.
+_SERVICE = """
+DROP TABLE alerts;
+CREATE TABLE alerts (
+    alert_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, subject VARCHAR NOT NULL, created_at TIMESTAMP NOT NULL,
+    title VARCHAR NOT NULL, body VARCHAR NOT NULL, path VARCHAR NOT NULL);
+CREATE TABLE deliveries (
+    alert_id VARCHAR NOT NULL, channel VARCHAR NOT NULL, state VARCHAR NOT NULL, attempts BIGINT NOT NULL,
+    due_at TIMESTAMP NOT NULL, sent_at TIMESTAMP, error VARCHAR);
+CREATE TABLE alert_subjects (
+    kind VARCHAR NOT NULL, subject VARCHAR NOT NULL, state VARCHAR NOT NULL, since TIMESTAMP NOT NULL,
+    seen_at TIMESTAMP NOT NULL, told_at TIMESTAMP, told_size DOUBLE, size DOUBLE NOT NULL, members VARCHAR NOT NULL);
+DROP TABLE drift_reports;
+CREATE TABLE drift_reports (
+    report_id VARCHAR NOT NULL, atlas_id VARCHAR NOT NULL, created_at TIMESTAMP NOT NULL, reference VARCHAR NOT NULL,
+    reference_start TIMESTAMP, reference_end TIMESTAMP, current_start TIMESTAMP NOT NULL,
+    current_end TIMESTAMP NOT NULL, verdict VARCHAR NOT NULL, alarm BOOLEAN NOT NULL, p_value DOUBLE, effect DOUBLE,
+    body VARCHAR NOT NULL);
+CREATE TABLE coverage_history (
+    run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, window_start TIMESTAMP NOT NULL,
+    window_end TIMESTAMP NOT NULL, eval_sets VARCHAR, turns BIGINT, value DOUBLE, low DOUBLE, high DOUBLE, gaps BIGINT);
+CREATE TABLE partitions (
+    source VARCHAR NOT NULL, partition VARCHAR NOT NULL, position BIGINT NOT NULL, end_position BIGINT NOT NULL,
+    seen_at TIMESTAMP NOT NULL, message_at TIMESTAMP);
+CREATE TABLE schedule (
+    job VARCHAR NOT NULL, due_at TIMESTAMP NOT NULL, state VARCHAR NOT NULL, started_at TIMESTAMP,
+    finished_at TIMESTAMP, attempts BIGINT NOT NULL, error VARCHAR);
+CREATE TABLE layout (atlas_id VARCHAR NOT NULL, turn_key UBIGINT NOT NULL, x FLOAT NOT NULL, y FLOAT NOT NULL);
+ALTER TABLE jobs ADD COLUMN result VARCHAR;
+"""
+
+
+def _service(database: LocalDatabase) -> None:
+    for statement in _SERVICE.split(";"):
+        if statement.strip():
+            database.query(statement)
+
+
+def _streams(database: LocalDatabase) -> None:
+    """What streaming needs: which log a stream is, messages that were gone, headers of dead letters."""
+    database.query(
+        "CREATE TABLE streams (stream VARCHAR NOT NULL, log_id VARCHAR, source VARCHAR NOT NULL, since TIMESTAMP NOT NULL)"
+    )
+    database.query("ALTER TABLE partitions ADD COLUMN lost BIGINT")
+    database.query("ALTER TABLE dead_letters ADD COLUMN headers VARCHAR")
+
+
+def _journal(database: LocalDatabase) -> None:
+    """How many entries of the journal the store holds; see `monitor.store.journal`."""
+    database.query("CREATE TABLE journal (position UBIGINT NOT NULL)")
+    database.query("INSERT INTO journal VALUES (0)")
+
+
+def _leases(database: LocalDatabase) -> None:
+    """Which of the processes that share a store does what only one may do."""
+    database.query("CREATE TABLE leases (name VARCHAR NOT NULL, owner VARCHAR NOT NULL, until TIMESTAMP NOT NULL)")
+
+
+def _letters(database: LocalDatabase) -> None:
+    """Dead letters on their way to a topic: their message's key, and when they were sent."""
+    database.query("ALTER TABLE dead_letters ADD COLUMN message_key BLOB")
+    database.query("ALTER TABLE dead_letters ADD COLUMN sent_at TIMESTAMP")
+
+
+def _keeping_out(database: LocalDatabase) -> None:
+    """Which turns rules keep out of the traffic."""
+    database.query("CREATE TABLE kept_out (turn_key UBIGINT NOT NULL, rule VARCHAR NOT NULL)")
+
+
+def _sampling(database: LocalDatabase) -> None:
+    """How ingest stood, minute by minute."""
+    database.query(
+        "CREATE TABLE ingest_samples (taken_at TIMESTAMP NOT NULL, source VARCHAR NOT NULL,"
+        " partition VARCHAR NOT NULL, position BIGINT NOT NULL, end_position BIGINT NOT NULL)"
+    )
+
+
+Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
-MIGRATIONS: Sequence[Migration] = (_first_schema, _signals)
+MIGRATIONS: Sequence[Migration] = (
+    _first_schema,
+    _signals,
+    _service,
+    _streams,
+    _journal,
+    _leases,
+    _letters,
+    _keeping_out,
+    _sampling,
+)
 
 
-def version(database: Database) -> int:
+def version(database: LocalDatabase) -> int:
     """The schema version of a store, 0 when it is empty."""
     tables = database.query("SELECT table_name FROM duckdb_tables() WHERE database_name = 'store'")
     names = set(values(tables, 0))
@@ -151,7 +238,7 @@ def version(database: Database) -> int:
     return 0
 
 
-def migrate(database: Database, steps: Sequence[Migration] = MIGRATIONS) -> int:
+def migrate(database: LocalDatabase, steps: Sequence[Migration] = MIGRATIONS) -> int:
     """Bring the store to the schema of the last step, one transaction a step; how many steps that took."""
     found = version(database)
     if found > len(steps):
@@ -164,7 +251,9 @@ def migrate(database: Database, steps: Sequence[Migration] = MIGRATIONS) -> int:
     if found:
         _copy_before(database, len(steps))
     for number, step in enumerate(steps[found:], found + 1):
-        with database.transaction():
+        with database.transaction(journaled=False):
+            if version(database) >= number:  # another process that opened the store at the same time took this step
+                continue
             if number == 1:
                 database.query("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMP NOT NULL)")
             step(database)
@@ -173,8 +262,13 @@ def migrate(database: Database, steps: Sequence[Migration] = MIGRATIONS) -> int:
     return len(steps) - found
 
 
-def _copy_before(database: Database, to: int) -> None:
-    """A migration that goes wrong must not cost anybody their data: keep the file as it was."""
+def _copy_before(database: LocalDatabase, to: int) -> None:
+    """A migration that goes wrong must not cost anybody their data: keep the file as it was.
+
+    In PostgreSQL a step is one transaction, and DuckLake keeps what was there before it.
+    """
+    if database.attachment.server:
+        return
     file = database.attachment.file
     with database.detached():
         shutil.copy2(file, file.with_name(f"{file.name}.before-v{to}"))

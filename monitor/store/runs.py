@@ -79,7 +79,7 @@ class Runs:
             used = self._claimed() | {run.atlas_id for run in kept} | {run.report_id for run in kept}
             return (
                 len(old)
-                + self._remove("atlas_id", Atlases.TABLES, used)
+                + self._remove("atlas_id", (*Atlases.TABLES, "layout"), used)
                 + self._remove("report_id", Reports.TABLES, used)
             )
 

@@ -50,7 +50,11 @@ class Appended:
 
 
 def traffic(window: Window | None, environments: Sequence[str] | None, table: str = "turns") -> tuple[str, list[Any]]:
-    """The condition that picks turns, and its parameters. A turn that names no environment counts in every one."""
+    """The condition that picks turns, and its parameters.
+
+    With environments it picks the traffic: the turns of those environments and the turns that name none, without those that a
+    rule keeps out (`monitor.store.kept_out`). With None it picks all that are stored.
+    """
     conditions: list[str] = []
     parameters: list[Any] = []
     if window is not None:
@@ -59,6 +63,7 @@ def traffic(window: Window | None, environments: Sequence[str] | None, table: st
     if environments is not None:
         conditions.append(f"({table}.environment IS NULL OR list_contains(?::VARCHAR[], {table}.environment))")
         parameters.append(list(environments))
+        conditions.append(f"NOT EXISTS (SELECT 1 FROM kept_out WHERE kept_out.turn_key = {table}.turn_key)")
     return " AND ".join(conditions) or "true", parameters
 
 
@@ -119,6 +124,11 @@ class Turns:
         start, end = found.column(0)[0].as_py(), found.column(1)[0].as_py()
         return None if start is None else Window(start, end + timedelta(microseconds=1))
 
+    def last_arrival(self) -> datetime | None:
+        """When the turn came that was stored last, by the clock."""
+        found: datetime | None = self._database.value("SELECT max(ingested_at) FROM turns")
+        return found
+
     def _resolve(self, turns: Sequence[Incoming]) -> Batch:
         asked = _keys({turn.key for turn in turns})
         # Narrow first: of a million rows this reads one column of eight bytes, and the hashes only where a key fits.
@@ -148,9 +158,9 @@ class Turns:
             self._database.execute(
                 "DELETE FROM turns WHERE turn_key IN (SELECT turn_key FROM asked)", asked=_keys(batch.changed)
             )
-            self._database.insert("turns", _table(batch.changed, arrived, now))
+            self._database.insert("turns", _table(batch.changed, {}, arrived, now))
         if batch.new:
-            self._database.insert("turns", _table(batch.new, {}, now))
+            self._database.insert("turns", _table(batch.new, batch.hashes, {}, now))
         if batch.conflicts:
             self._database.insert(
                 "turn_conflicts",
@@ -209,17 +219,28 @@ def _checked(columns: Sequence[str] | None) -> Sequence[str]:
     return _STORED if columns is None else columns
 
 
-def _table(rows: dict[int, Row], arrived: dict[int, datetime], now: datetime) -> pa.Table:
+def _table(rows: dict[int, Row], hashes: dict[int, bytes], arrived: dict[int, datetime], now: datetime) -> pa.Table:
     columns = zip(*rows.values(), strict=True)
-    table = {item.name: pa.array(list(values), item.type) for item, values in zip(TURN.schema, columns, strict=True)}
+    # Most fields of most logs are empty: a column of nulls is made at once.
+    table = {
+        item.name: pa.array(values, item.type)
+        if any(one is not None for one in values)
+        else pa.nulls(len(rows), item.type)
+        for item, values in zip(TURN.schema, columns, strict=True)
+    }
     keys = list(rows)
+    conversations: dict[tuple[str, str], int] = {}
+    for row in rows.values():
+        named = (row[_TENANT] or "", row[_CONVERSATION])
+        if named not in conversations:
+            conversations[named] = key_of(*named)
     return pa.table(
         {
             "turn_key": pa.array(keys, KEY),
             "conversation_key": pa.array(
-                [key_of(row[_TENANT] or "", row[_CONVERSATION]) for row in rows.values()], KEY
+                [conversations[row[_TENANT] or "", row[_CONVERSATION]] for row in rows.values()], KEY
             ),
-            "content_hash": pa.array([content_hash(row) for row in rows.values()], pa.binary()),
+            "content_hash": pa.array([hashes.get(key) or content_hash(row) for key, row in rows.items()], pa.binary()),
             "ingested_at": pa.array([arrived.get(key, now) for key in keys], pa.timestamp("us")),
             **table,
         }

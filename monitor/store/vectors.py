@@ -37,6 +37,13 @@ class Vectors:
         )
         return [bytes(hash_) for hash_ in values(found, 0)]
 
+    def hashes(self, encoder: str, recipe: str) -> list[bytes]:
+        """Every text that has a vector, sorted."""
+        found = self._database.query(
+            "SELECT text_hash FROM vectors WHERE encoder = ? AND recipe = ? ORDER BY text_hash", [encoder, recipe]
+        )
+        return [bytes(hash_) for hash_ in values(found, 0)]
+
     def append(
         self, encoder: str, recipe: str, hashes: Sequence[bytes], vectors: NDArray[np.float32] | NDArray[np.float16]
     ) -> int:

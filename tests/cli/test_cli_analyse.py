@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from cli_support import Offmap
 from cli_traffic import write_log
 
 
 def test_analyse_publishes_and_says_the_verdict(analysed: Offmap) -> None:
     found = analysed.done("analyse", "--eval-set", "shop", "--json").json
-    assert set(found) == {"run", "verdict", "turns", "texts", "encoded", "topics", "gaps", "reused", "seconds"}
+    keys = {"run", "verdict", "turns", "texts", "encoded", "topics", "gaps", "reused", "seconds", "drift", "alerts"} | {
+        "kept_out"
+    }
+    assert set(found) == keys
     assert found["gaps"] > 1 and found["reused"] is True and found["encoded"] == 0
     assert found["run"]["eval_sets"] == ["shop"]
     shown = analysed.done("analyse", "--eval-set", "shop").out
     assert shown.startswith("The eval set covers ") and "Next: offmap gaps" in shown
 
 
+@pytest.mark.slow
 def test_the_same_again_is_the_same(analysed: Offmap) -> None:
     before = {name: analysed.done(name, "--json").out for name in ("topics", "turns", "signals")}
     gaps = analysed.done("gaps", "--json").json["gaps"]
@@ -36,6 +41,22 @@ def test_without_an_eval_set_the_rest_works(analysed: Offmap) -> None:
     assert found["gaps"] == [] and found["coverage"] == {"value": None, "low": None, "high": None}
     topics = analysed.done("topics", "--json").json["topics"]
     assert topics and all(topic["coverage"] is None for topic in topics)
+
+
+def test_rules_keep_turns_out_and_it_is_said(analysed: Offmap) -> None:
+    log = (
+        analysed.folder / "log.jsonl",
+        '{"user_text": "is my parcel there", "app": "playground", "user_id": "<b>"}\n' * 2,
+    )
+    log[0].write_text(log[1])
+    analysed.done("ingest", log[0])
+    rule = {"OFFMAP_ANALYSIS_KEEP_OUT": '[{app = "play*"}]'}
+    assert 'Kept out by rule: 2 turns with app = "play*".' in analysed.done("analyse", "--eval-set", "shop", **rule).out
+    assert 'Kept out by rule: 2 turns with app = "play*".' in analysed.done("topics").out
+    assert analysed.done("topics", "--json").json["kept_out"] == [{"rule": 'app = "play*"', "turns": 2}]
+    ran = analysed("analyse", OFFMAP_ANALYSIS_KEEP_OUT='[{ap = "x"}]')
+    assert ran.code == 2 and "rule 1 has the unknown field ap; did you mean app?" in ran.err
+    assert "Kept out" not in analysed.done("analyse").out
 
 
 def test_a_window_picks_turns(analysed: Offmap) -> None:

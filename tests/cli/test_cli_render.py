@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.cli.render import Column, clean, cut, percent, print_json, print_lines, print_table
+from monitor.cli.render import Column, print_json, print_lines, print_table
+from monitor.wording import clean, cut, percent
 
 
 def printed(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ingest_support import FIXTURES, NOW, clock, write_lines
 
 from consumers import json_array
+from consumers.decoders import DECODERS
 from consumers.files import detect, open_file
 from consumers.ingest import preview
 from consumers.raw import MAX_RECORD, RawRecord
@@ -203,7 +204,10 @@ def test_parquet_rows_are_read_as_the_same_turns(tmp_path: Path) -> None:
     first, second = preview(path, clock=clock)
     assert (first.turn_id, first.created_at, first.cost_usd) == ("1", datetime(2026, 3, 1, 9), 0.25)
     assert (first.modalities, first.metadata) == (["text"], {"a": 1, "shop": "x"})
-    assert (second.created_at, second.metadata) == (NOW, None)
+    assert (second.created_at, second.metadata) == (
+        NOW,
+        {"time_note": "created_at: missing; the record's arrival stands in"},
+    )
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         detect(path)
@@ -229,7 +233,7 @@ def test_a_broken_first_line_hides_no_format(tmp_path: Path) -> None:
         (
             "x.jsonl",
             b'{"prompt": "a"}\n',
-            "tried offmap, openai-chat, sharegpt; the fields of its records are prompt; is prompt the user",
+            f"tried {', '.join(one.name for one in DECODERS)}; the fields of its records are prompt; is prompt the user",
         ),
         ("x.json", b"[]", "holds no records"),
         (

@@ -121,7 +121,7 @@ def test_links_must_lead_somewhere_in_the_repository(site: Path) -> None:
         ("offmap evalset improt x.jsonl", "there is no command evalset improt"),
         ("python docs/check.py", "there is no docs/check.py"),
         ("git clone x", None),
-        ("curl x", "curl is none of cd, docker, export, git, make, offmap, pip, python"),
+        ("wget x", "wget is none of cd, curl, docker, export, git, make, offmap, pip, python"),
     ],
 )
 def test_console_commands_must_exist(site: Path, commands: list[object], line: str, problem: str | None) -> None:

@@ -18,5 +18,5 @@ class Listener:
         self.totals.append(total)
         yield self
 
-    def advance(self, n: int) -> None:
+    def advance(self, n: int, note: str = "", *, left: int | None = None) -> None:
         self.done += n

@@ -23,6 +23,7 @@ from tests.encoding.texts import utterances
 REPOSITORY = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_it_is_near_the_float32_model(onnx: OnnxEncoder, float32: SentenceTransformersEncoder) -> None:
     texts = utterances(180)
     # Long ones too: past the limit of tokens both must cut at the same place.

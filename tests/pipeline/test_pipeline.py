@@ -17,6 +17,7 @@ from monitor.pipeline import analyse
 from monitor.records import EvalItem, EvalSet, Turn, Window
 from monitor.settings import Settings
 from monitor.store.store import Store
+from tests.cli.cli_traffic import write_eval_set, write_log
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "small"
 
@@ -54,7 +55,7 @@ def store(tmp_path: Path):
         yield opened
 
 
-@pytest.mark.parametrize("kind", ["duckdb", "ducklake"])
+@pytest.mark.parametrize("kind", ["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
 def test_a_second_run_encodes_nothing_and_changes_nothing(tmp_path: Path, kind: str) -> None:
     prefix = "ducklake:" if kind == "ducklake" else ""
     with filled(f"{prefix}{tmp_path / 's.db'}") as store:
@@ -203,3 +204,50 @@ def test_killed_at_any_moment_and_run_again_it_ends_in_the_same_state(tmp_path: 
     with Store.open(path) as store:
         run(store)
         assert published(store) == expected
+
+
+def test_an_eval_run_in_the_log_does_not_inflate_coverage_when_it_is_kept_out(tmp_path: Path) -> None:
+    with Store.open(str(tmp_path / "shop.duckdb")) as store:
+        ingest_file(store, write_log(tmp_path / "log.jsonl", conversations=240))
+        import_eval_set(store, write_eval_set(tmp_path / "evals.jsonl"), "sample", utc_now)
+        _check_an_eval_run(store)
+
+
+def _check_an_eval_run(store: Store) -> None:
+    def coverage(settings: Settings | None = None) -> float:
+        report = store.reports.coverage(run(store, settings).run.report_id)
+        assert report is not None
+        assert report.value is not None
+        return report.value
+
+    alone, before = coverage(), published(store)["turns"]
+    span, items = store.turns.span(), store.eval_sets.load("sample").items
+    assert span is not None
+    store.turns.append(
+        [
+            Turn(
+                turn_id=f"e{n}-{i}",
+                user_text=item.prompt,
+                created_at=span.start,
+                conversation_id=f"run {n}",
+                user_id="eval-bot",
+            )
+            for n in range(5)
+            for i, item in enumerate(items)
+        ]
+    )
+    assert coverage() > alone + 0.1
+    for rule in ("[{eval_runs = true}]", '[{user_id = "eval-*"}]'):
+        settings = Settings().with_value("analysis.keep_out", rule, source="test")
+        assert coverage(settings) == alone
+        assert published(store)["turns"] == before
+        (kept,) = run(store, settings).kept_out
+        assert (kept.rule, kept.turns) == (rule[2:-2], 5 * len(items))
+    # Without the rule they count again.
+    assert coverage() > alone + 0.1
+
+
+def test_when_everything_is_kept_out_the_error_says_so(store: Store) -> None:
+    settings = Settings().with_value("analysis.keep_out", '[{conversation_id = "*"}]', source="test")
+    with pytest.raises(InputError, match=r"turns are kept out by rules \(setting analysis\.keep_out\)"):
+        run(store, settings)

@@ -10,15 +10,23 @@ from pathlib import Path
 import pytest
 
 from consumers.ingest import ingest_file, utc_now
+from monitor.drift.comparison import compare_windows
+from monitor.drift.look import read_look
 from monitor.encoding.encoder import make_encoder
 from monitor.evalsets.importer import import_eval_set
 from monitor.pipeline import Analysis, analyse
+from monitor.records import Window
 from monitor.settings import Settings
+from monitor.store.drift import DriftRow
 from monitor.store.reports import GapRow
 from monitor.store.store import Store
 from sample_data.generate import main as generate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+#: Two weeks before the end a topic becomes three times as popular, and on the control none does.
+SHIFT = datetime(2026, 4, 13)
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class Outcome:
     interval: tuple[float, float]
     contents: dict[str, Counter]  # what the turns of each gap are about, by the truth
     totals: Counter
+    drift: tuple[DriftRow, ...]  # the last days, and the days since the planted shift, each with the weeks before
 
 
 def outcome(folder: Path, *arguments: str) -> Outcome:
@@ -51,9 +60,15 @@ def outcome(folder: Path, *arguments: str) -> Outcome:
                 if row["act"] is None:
                     record = about[row["turn_key"]]
                     contents[topic][record["intent"] or record["kind"]] += 1
+        look = read_look(store, settings, found.run)
+        since = Window(SHIFT, look.run.window_end), Window(SHIFT - timedelta(days=28), SHIFT)
+        drift = (
+            compare_windows(store, settings, look, clock=utc_now),
+            compare_windows(store, settings, look, current=since[0], reference=since[1], clock=utc_now),
+        )
     totals = Counter(record["intent"] or record["kind"] for record in records.values())
     truth = json.loads((folder / "truth.json").read_text())
-    return Outcome(truth, found, gaps, report.value, (report.low, report.high), contents, totals)
+    return Outcome(truth, found, gaps, report.value, (report.low, report.high), contents, totals, drift)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +124,21 @@ def test_the_planted_gaps_lower_coverage(planted: Outcome, control: Outcome) -> 
 
 def test_nothing_is_alerted_on_the_control(control: Outcome) -> None:
     assert [gap.label for gap in control.gaps if gap.alert] == []
+
+
+def test_the_planted_shift_is_reported_with_its_topic(planted: Outcome) -> None:
+    shift = planted.truth["shift"]
+    assert (shift["intent"], shift["starts_at"]) == ("power_outage_report", f"{SHIFT:%Y-%m-%dT%H:%M:%SZ}")
+    row = planted.drift[1]
+    moved = [one for one in row.body["topics"] if one["moved"]]
+    assert row.alarm, row.verdict
+    print(row.verdict, moved)
+    assert any("outage" in one["label"] or "power" in one["label"] for one in moved), moved
+    assert "outage" in row.verdict or "power" in row.verdict, row.verdict
+
+
+def test_the_control_does_not_drift(control: Outcome) -> None:
+    assert [row.verdict for row in control.drift if row.alarm] == []
 
 
 def test_staging_is_kept_out(planted: Outcome) -> None:

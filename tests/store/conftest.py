@@ -10,13 +10,17 @@ import pytest
 
 from monitor.records import Turn
 from monitor.store import Store
+from tests.store.postgres_support import Postgres
 
 NOON = datetime(2026, 3, 1, 12)
 
 
-@pytest.fixture(params=["duckdb", "ducklake"])
+@pytest.fixture(params=["duckdb", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ducklake", "postgres"))])
 def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The path of a store that does not exist yet."""
+    """The name of a store that does not exist yet."""
+    if request.param == "postgres":
+        server: Postgres = request.getfixturevalue("postgres")
+        return server.new_store(tmp_path)
     return str(tmp_path / "offmap.duckdb") if request.param == "duckdb" else f"ducklake:{tmp_path / 'offmap.ducklake'}"
 
 

@@ -1,0 +1,333 @@
+"""Gaps: what does the eval set miss, and what do I do about it?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import dash
+import dash_mantine_components as dmc
+from dash import Input, Output, State, dcc, html, no_update
+
+from dashboards.components.cards import card, chart, empty, explained, link, page, table, verdict
+from dashboards.components.grid import column, grid
+from dashboards.components.job import follow_job, job_parts, request_job, said, working
+from dashboards.context import PageContext
+from dashboards.figures.coverage import interval_bar
+from dashboards.figures.topics import growth_curve
+from dashboards.pages.talks import talks_card
+from dashboards.queries.run import LEVELS, Shown, read_run
+from dashboards.queries.topics import topic_over_time
+from dashboards.state import Selection
+from monitor.finetune.formats import FORMATS
+from monitor.published import compared_items, shown_text
+from monitor.store.atlases import TopicRow
+from monitor.store.jobs import Job
+from monitor.store.reports import GapRow
+from monitor.wording import clean, counted, percent, share, short_day
+
+__all__ = ["PATH", "TITLE", "layout", "register"]
+
+PATH, TITLE, ICON = "/gaps", "Gaps", "◍"
+
+_COLUMNS = [
+    column(
+        "rank",
+        "#",
+        "The worst first: priority is traffic times what is surely uncovered, times risk, times growth.",
+        width=72,
+        number=True,
+    ),
+    column("label", "gap", "The words that set the topic apart.", width=260),
+    column("turns", "turns", "Turns of this topic in the analysis.", number=True, width=80),
+    column("share", "share", "Share of all turns with a subject.", number=True, shown="share_text", width=80),
+    column(
+        "coverage",
+        "covered",
+        "The share of the topic's turns that the eval set tests, with its 90% interval in points.",
+        number=True,
+        shown="coverage_text",
+        width=120,
+    ),
+    column(
+        "growth",
+        "growth",
+        "Share of the traffic in the last week over that in the four weeks before.",
+        number=True,
+        shown="growth_text",
+        width=84,
+    ),
+    column("first", "since", "When the topic appeared.", shown="first_text", width=84),
+    column("users", "users", "People who asked.", number=True, width=76),
+    column(
+        "risk",
+        "risk",
+        "How often replies fail here, against everywhere: 1 is average.",
+        number=True,
+        shown="risk_text",
+        width=72,
+    ),
+    column("alert", "alert", "Leaves enough uncovered to alert on, even at the interval's high end.", width=70),
+]
+
+
+def layout(context: PageContext, selection: Selection) -> Any:
+    question = "What does the eval set miss, and what do I do about it?"
+    shown = read_run(context.store)
+    if shown is None:
+        return page(TITLE, question, _no_run(context))
+    gap = next((one for one in shown.gaps if one.gap_id == selection.query.get("gap")), None)
+    if gap is not None:
+        return _gap_page(context, selection, shown, gap)
+    content: list[Any] = [verdict(shown.report.verdict, bad=shown.report.value is None)]
+    if selection.query.get("gap"):
+        content.append(
+            dmc.Alert(
+                f"There is no gap {clean(selection.query['gap'])[:40]} in the latest analysis: it may have closed, or been "
+                "split. All gaps of today are below.",
+                color="orange",
+            )
+        )
+    if not shown.gaps:
+        return page(TITLE, question, *content, _no_gaps(shown))
+    rows = [_row(shown, one) for one in shown.gaps]
+    content += [
+        card(
+            f"{counted(len(rows), 'gap')}",
+            grid("gaps-grid", _COLUMNS, rows),
+            meaning="Topics of your traffic that the eval set does not cover. Press a row to open it.",
+            right=dmc.Text(f"of the analysis {shown.days}", size="xs", c="dimmed"),
+        )
+    ]
+    return page(TITLE, question, *content)
+
+
+def register(app: dash.Dash, context: PageContext) -> None:
+    @app.callback(
+        Output("url", "href", allow_duplicate=True),
+        Input("gaps-grid", "selectedRows"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+    def open_gap(rows: list[dict[str, Any]] | None, search: str) -> Any:
+        if not rows:
+            return no_update
+        return context.href(PATH, Selection.parse(search), gap=str(rows[0]["id"]))
+
+    @app.callback(
+        Output("export-job", "data"),
+        Output("export-state", "children", allow_duplicate=True),
+        Input("export-button", "n_clicks"),
+        State("export-format", "value"),
+        State("export-gap", "data"),
+        prevent_initial_call=True,
+    )
+    def export(clicks: int | None, format: str, gap: str) -> Any:
+        if not clicks:
+            return no_update, no_update
+        return request_job(context, "export", {"gap": gap, "format": format}, "The export is asked for …")
+
+    follow_job(app, context, "export", partial(_job_state, context))
+
+
+def _no_run(context: PageContext) -> Any:
+    if not context.store.turns.count():
+        return empty(
+            "No turns yet", "Gaps are found in your traffic: read a log first.", "offmap ingest YOUR-LOG.jsonl"
+        )
+    return empty(
+        "Nothing is analysed yet",
+        "offmap serve does it on its schedule; it can be done now too.",
+        "offmap analyse --eval-set NAME",
+    )
+
+
+def _no_gaps(shown: Shown) -> Any:
+    if not shown.run.eval_sets:
+        return empty(
+            "No eval set was compared",
+            "Gaps are what users ask and no eval item tests, so an eval set is needed.",
+            "offmap evalset import YOUR-EVALS.jsonl --name evals",
+        )
+    if shown.report.value is None:
+        return empty("The eval set is too small to say what it misses", shown.report.verdict)
+    return empty("No gap is worth listing", "Everything that many users ask is covered, as far as can be told.")
+
+
+def _row(shown: Shown, gap: GapRow) -> dict[str, Any]:
+    topic = shown.topic(gap.topic_id)
+    known = gap.growth == gap.growth
+    return {
+        "id": gap.gap_id,
+        "rank": gap.rank,
+        "label": clean(gap.label),
+        "turns": gap.turns,
+        "share": gap.share,
+        "share_text": share(gap.share),
+        "coverage": gap.coverage,
+        "coverage_text": f"{gap.coverage:.0%} ({100 * gap.low:.0f}–{100 * gap.high:.0f})",
+        "growth": gap.growth if known else None,
+        "growth_text": f"×{gap.growth:.1f}" if known else "–",
+        "first": gap.first_seen.isoformat(),
+        "first_text": short_day(gap.first_seen),
+        "users": topic.users if topic else None,
+        "risk": gap.risk,
+        "risk_text": f"{gap.risk:.1f}",
+        "alert": "!" if gap.alert else "",
+    }
+
+
+def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: GapRow) -> Any:
+    topic = shown.topic(gap.topic_id)
+    back = link("← all gaps", context.href(PATH, selection))
+    if topic is None:
+        return page(clean(gap.label), "", back, empty("The topic of this gap is gone", "Run the analysis again."))
+    return page(
+        clean(gap.label),
+        f"Gap {gap.rank} of {len(shown.gaps)}, of the analysis {shown.days}.",
+        back,
+        verdict(_words(gap, topic), bad=gap.alert),
+        dmc.Grid(
+            [
+                dmc.GridCol(
+                    dmc.Stack(
+                        [_growth(context, selection, shown, topic), talks_card(context, selection, shown, topic)],
+                        gap="md",
+                    ),
+                    span={"base": 12, "md": 7},
+                    order={"base": 2, "md": 1},
+                ),
+                dmc.GridCol(
+                    dmc.Stack(
+                        [_numbers(context, gap, topic, shown), _export(context, gap), _nearest(context, shown, gap)],
+                        gap="md",
+                    ),
+                    span={"base": 12, "md": 5},
+                    order={"base": 1, "md": 2},
+                ),
+            ]
+        ),
+    )
+
+
+def _words(gap: GapRow, topic: TopicRow) -> str:
+    growing = f", growing ×{gap.growth:.1f}" if gap.growth == gap.growth and gap.growth >= 1.3 else ""
+    return (
+        f"{gap.coverage:.0%} of {gap.turns:,} turns by {counted(topic.users, 'user')} are covered "
+        f"({gap.low:.0%} to {gap.high:.0%}): {gap.share:.1%} of the traffic, since {short_day(gap.first_seen)}{growing}."
+    )
+
+
+def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -> Any:
+    signals = context.store.statistics.signals_of(
+        shown.run.report_id, shown.run.atlas_id, LEVELS[topic.level], topic.topic_id
+    )
+    said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in list(signals.items())[:4]) or "none"
+    facts = [
+        ["priority", f"{gap.priority:.4f}", "Surely uncovered share of the traffic, times risk and growth."],
+        ["novelty", f"{gap.novelty:.2f}", "How far its turns are from the nearest eval item; 0 is the same."],
+        ["risk", f"{gap.risk:.1f}", "How often replies fail here against everywhere."],
+        ["conversations", f"{gap.conversations:,}", "Conversations that ask this."],
+    ]
+    rows = [[explained(html.Span(name, className="explained"), meaning), value] for name, value, meaning in facts]
+    return card(
+        "Coverage",
+        chart(interval_bar(gap.coverage, gap.low, gap.high)),
+        table(["", ""], rows, right=(1,)),
+        dmc.Text(f"Signals of how replies landed: {said}.", size="xs", c="dimmed"),
+        meaning="The share of this topic's turns that the eval set tests. The band is its 90% interval.",
+    )
+
+
+def _export(context: PageContext, gap: GapRow) -> Any:
+    past = [
+        job
+        for job in context.store.jobs.read()
+        if job.kind == "export" and job.parameters.get("gap") == gap.gap_id and job.state == "finished"
+    ][:5]
+    rows = [
+        [
+            f"{job.started_at:%-d %b %H:%M}",
+            (job.result or {}).get("examples", "–"),
+            dcc.Link(
+                "download",
+                href=context.href(f"/downloads/{job.job_id}"),
+                target="_blank",
+                refresh=True,
+                className="link",
+            ),
+        ]
+        for job in past
+    ]
+    return card(
+        "Export a fine-tuning set",
+        dmc.Text(
+            "Diverse, deduplicated, redacted, and nothing that an eval item asks. The manifest says how it was chosen.",
+            size="sm",
+            c="dimmed",
+        ),
+        dmc.Group(
+            [
+                dmc.Select(
+                    id="export-format",
+                    data=list(FORMATS),
+                    value=next(iter(FORMATS)),
+                    size="sm",
+                    w=160,
+                    **{"aria-label": "format"},
+                ),
+                dmc.Button("Export", id="export-button", size="sm"),
+            ]
+        ),
+        dcc.Store(id="export-gap", data=gap.gap_id),
+        *job_parts("export"),
+        *([table(["made", "examples", ""], rows, right=(1,))] if rows else []),
+        meaning="Chat JSONL that a fine-tuning API takes. Replies that users turned down stay out.",
+    )
+
+
+def _job_state(context: PageContext, job: Job) -> Any:
+    if job.state == "failed":
+        return said(f"The export failed: {job.error or ''}", bad=True)
+    if job.state != "finished":
+        return working("The export is being made …" if job.state == "running" else "The export is waiting …")
+    count = (job.result or {}).get("examples", 0)
+    # A link that leaves the app: the browser saves what comes.
+    return html.A(
+        f"Download {counted(int(count), 'example')}",
+        href=context.href(f"/downloads/{job.job_id}"),
+        id="export-download",
+        className="link",
+        download="",
+    )
+
+
+def _growth(context: PageContext, selection: Selection, shown: Shown, topic: TopicRow) -> Any:
+    points, shares, unit = topic_over_time(context.store, shown, topic, selection.filter)
+    if not points:
+        return card("Over time", dmc.Text("No turns in this selection.", size="sm", c="dimmed"))
+    return card(
+        "Over time",
+        chart(growth_curve(points, shares)),
+        meaning=f"Turns of this topic by {unit}, and their share of the turns with a subject.",
+    )
+
+
+def _nearest(context: PageContext, shown: Shown, gap: GapRow) -> Any:
+    items = compared_items(context.store, shown.report.eval_set_ids)
+    rows = [
+        [item, clean(shown_text(items[item].prompt, context.settings.export.redact))[:300]]
+        for item in gap.nearest_items
+        if item in items
+    ]
+    body: Any = table(["item", "prompt"], rows) if rows else dmc.Text("None.", size="sm", c="dimmed")
+    return card(
+        "Nearest eval items",
+        body,
+        dmc.Text(
+            f"Compared with {', '.join(shown.run.eval_sets)}; {percent(shown.report.value)} of all traffic is covered.",
+            size="xs",
+            c="dimmed",
+        ),
+        meaning="What the eval set has that comes closest: near, and still something else.",
+    )

@@ -1,0 +1,242 @@
+"""Topics: what do people talk about?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash
+import dash_mantine_components as dmc
+from dash import Input, Output, State, html, no_update
+
+from dashboards.components.cards import card, chart, empty, link, page, table, verdict
+from dashboards.components.grid import column, grid
+from dashboards.context import PageContext
+from dashboards.figures.topics import growth_curve, share_lines, topic_map, topic_treemap
+from dashboards.pages.talks import talks_card
+from dashboards.queries.run import LEVELS, Shown, read_run
+from dashboards.queries.topics import map_points, shares_over_time, topic_over_time
+from dashboards.state import Selection
+from monitor.store.atlases import TopicRow
+from monitor.wording import clean, counted, percent, range_of, share, short_day
+
+__all__ = ["PATH", "TITLE", "layout", "register"]
+
+PATH, TITLE, ICON = "/topics", "Topics", "⬡"
+
+_LINES = 8
+_COLOURS = [
+    {"value": "topic", "label": "by topic"},
+    {"value": "covered", "label": "by coverage"},
+    {"value": "novelty", "label": "by novelty"},
+]
+_COLUMNS = [
+    column("label", "topic", "The words that set the topic apart.", width=280),
+    column("level", "level", "Broad topics hold middle ones, and those hold fine ones.", width=80),
+    column("turns", "turns", "Turns of this topic in the analysis.", number=True, width=84),
+    column("share", "share", "Share of all turns with a subject.", number=True, shown="share_text", width=84),
+    column(
+        "coverage",
+        "covered",
+        "The share of its turns that the eval set tests.",
+        number=True,
+        shown="coverage_text",
+        width=120,
+    ),
+    column("users", "users", "People who asked.", number=True, width=80),
+    column("first", "since", "When the topic appeared.", shown="first_text", width=90),
+]
+
+
+def layout(context: PageContext, selection: Selection) -> Any:
+    question = "What do people talk about?"
+    shown = read_run(context.store)
+    if shown is None:
+        return page(
+            TITLE, question, empty("Nothing is analysed yet", "Topics come with the first analysis.", "offmap analyse")
+        )
+    topic = shown.topic(selection.query.get("topic"))
+    if topic is not None:
+        return _topic_page(context, selection, shown, topic)
+    content: list[Any] = []
+    if selection.query.get("topic"):
+        content.append(
+            dmc.Alert(
+                "There is no such topic in the latest analysis: it may have been merged or split.", color="orange"
+            )
+        )
+    least = context.settings.alerts.min_users
+    named = {one.topic_id: one for one in shown.topics if one.users >= least}
+    middle = [one for one in shown.topics if one.level == 1 and one.topic_id in named]
+    if not middle:
+        return page(
+            TITLE,
+            question,
+            *content,
+            empty("No topics", "Nothing in this traffic repeats itself enough to be a topic."),
+        )
+    colour = _colour(selection)
+    points = map_points(context.store, context.settings, shown, selection.filter)
+    largest = middle[:_LINES]
+    content += [
+        verdict(
+            f"{counted(len(middle), 'topic')}; the largest is about {clean(middle[0].label)}, "
+            f"{share(middle[0].share)} of the traffic."
+        ),
+        card(
+            "Map",
+            dmc.SegmentedControl(id="map-colour", data=_COLOURS, value=colour, size="xs"),
+            chart(topic_map(points, named, colour), id="topic-map", link=True)
+            if len(points)
+            else dmc.Text("No turns of this selection are on the map.", size="sm", c="dimmed"),
+            meaning="Each dot is a turn; near ones are alike, and each island is a topic. Press a dot to open its topic.",
+            right=dmc.Text(f"{len(points):,} turns, of the analysis {shown.days}", size="xs", c="dimmed"),
+        ),
+        dmc.SimpleGrid(
+            [
+                card(
+                    "Topics in topics",
+                    chart(topic_treemap(list(named.values()), shown.coverage)),
+                    meaning="Area is turns; orange is not covered by the eval set, blue is. Of the analysis as a whole.",
+                ),
+                card(
+                    "Over time",
+                    chart(
+                        share_lines(
+                            shares_over_time(context.store, shown, largest, selection.filter),
+                            {one.topic_id: one for one in largest},
+                        )
+                    ),
+                    meaning=f"Shares of the {_LINES} largest topics.",
+                ),
+            ],
+            cols={"base": 1, "md": 2},
+        ),
+        card(
+            "All topics",
+            grid("topics-grid", _COLUMNS, [_row(shown, one, least) for one in shown.topics], height=420),
+            meaning="Press a row to open it.",
+        ),
+    ]
+    return page(TITLE, question, *content)
+
+
+def register(app: dash.Dash, context: PageContext) -> None:
+    @app.callback(
+        Output("url", "href", allow_duplicate=True),
+        Input("topics-grid", "selectedRows"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+    def open_row(rows: list[dict[str, Any]] | None, search: str) -> Any:
+        return context.href(PATH, Selection.parse(search), topic=str(rows[0]["id"])) if rows else no_update
+
+    @app.callback(
+        Output("url", "href", allow_duplicate=True),
+        Input("topic-map", "clickData"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+    def open_dot(click: dict[str, Any] | None, search: str) -> Any:
+        data = click["points"][0].get("customdata") if click and click.get("points") else None
+        return context.href(PATH, Selection.parse(search), topic=str(data[0])) if data and data[0] else no_update
+
+    @app.callback(
+        Output("url", "href", allow_duplicate=True),
+        Input("map-colour", "value"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+    def paint(colour: str, search: str) -> Any:
+        selection = Selection.parse(search)
+        if _colour(selection) == colour:
+            return no_update
+        return context.href(PATH, selection, colour=colour)
+
+
+def _colour(selection: Selection) -> str:
+    """What the map is coloured by; an unknown word is the usual one."""
+    asked = selection.query.get("colour", "topic")
+    return asked if asked in {one["value"] for one in _COLOURS} else "topic"
+
+
+def _row(shown: Shown, topic: TopicRow, least: int) -> dict[str, Any]:
+    known = shown.coverage.get(topic.topic_id)
+    return {
+        "id": topic.topic_id,
+        "label": clean(topic.label) if topic.users >= least else f"(fewer than {least} users)",
+        "level": LEVELS[topic.level],
+        "turns": topic.turns,
+        "share": topic.share,
+        "share_text": share(topic.share),
+        "coverage": known.coverage if known else None,
+        "coverage_text": range_of(known.coverage, known.low, known.high) if known else "–",
+        "users": topic.users,
+        "first": topic.first_seen.isoformat(),
+        "first_text": short_day(topic.first_seen),
+    }
+
+
+def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic: TopicRow) -> Any:
+    known = shown.coverage.get(topic.topic_id)
+    gap = shown.gap_of(topic.topic_id)
+    points, shares, unit = topic_over_time(context.store, shown, topic, selection.filter)
+    lineage = [row for row in context.store.atlases.lineage(shown.run.atlas_id) if row.topic_id == topic.topic_id]
+    parts = [one for one in shown.topics if one.parent == topic.topic_id]
+    few = topic.users < context.settings.alerts.min_users
+    facts = [
+        ["keywords", "–" if few else ", ".join(clean(word) for word in topic.keywords)],
+        ["level", LEVELS[topic.level]],
+        ["covered", range_of(known.coverage, known.low, known.high) if known else "–"],
+        ["conversations, users", f"{topic.conversations:,}, {topic.users:,}"],
+        ["since the last atlas", ", ".join(row.event for row in lineage) or "–"],
+        *([["part of", _link_to(context, selection, shown, topic.parent)]] if topic.parent else []),
+        *(
+            [
+                [
+                    "parts",
+                    html.Span(
+                        [
+                            part
+                            for one in parts[:12]
+                            for part in (_link_to(context, selection, shown, one.topic_id), html.Br())
+                        ]
+                    ),
+                ]
+            ]
+            if parts
+            else []
+        ),
+    ]
+    return page(
+        "A topic of few users" if few else clean(topic.label),
+        f"A {LEVELS[topic.level]} topic, of the analysis {shown.days}.",
+        dmc.Group(
+            [
+                link("← all topics", context.href(PATH, selection)),
+                *([link("its gap →", context.href("/gaps", selection, gap=gap.gap_id))] if gap else []),
+            ]
+        ),
+        verdict(
+            f"{counted(topic.turns, 'turn')}, {share(topic.share)} of the traffic, since {short_day(topic.first_seen)}; "
+            f"{percent(known.coverage if known else None)} covered."
+        ),
+        dmc.SimpleGrid(
+            [
+                card("About it", table(["", ""], facts)),
+                card(
+                    "Over time",
+                    chart(growth_curve(points, shares)),
+                    meaning=f"Turns by {unit}, and their share of the traffic.",
+                )
+                if points
+                else card("Over time", dmc.Text("No turns in this selection.", size="sm", c="dimmed")),
+            ],
+            cols={"base": 1, "md": 2},
+        ),
+        talks_card(context, selection, shown, topic),
+    )
+
+
+def _link_to(context: PageContext, selection: Selection, shown: Shown, topic_id: str | None) -> Any:
+    found = shown.topic(topic_id)
+    return link(clean(found.label), context.href(PATH, selection, topic=found.topic_id)) if found else "–"

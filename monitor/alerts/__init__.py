@@ -1,0 +1,1 @@
+"""Alerts: what is worth telling, how it reads, and how it gets there."""

@@ -1,0 +1,126 @@
+"""`offmap drift`: whether the traffic changed, and which topics carry it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli.context import open_store, read_settings, utc_now
+from monitor.cli.options import AsJson, StorePath, parse_window
+from monitor.cli.render import Column, print_json, print_table, say
+from monitor.errors import UsageError
+from monitor.published import published_run
+from monitor.wording import clean, share
+
+if TYPE_CHECKING:
+    from monitor.store.drift import DriftRow
+
+__all__ = ["drift"]
+
+_SHOWN = 10
+
+
+def drift(
+    context: typer.Context,
+    current: Annotated[
+        str | None, typer.Option(metavar="START/END", help="The window that is tested: the last days by default.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="START/END", help="The window to compare with: the days before by default.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Compare with this eval set instead of a window.")
+    ] = None,
+    descriptors: Annotated[
+        bool, typer.Option("--descriptors", help="Add lengths, latency, cost and feedback, by Evidently.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write Evidently's report of the descriptors as HTML.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Topics in the table.")] = _SHOWN,
+    as_json: AsJson = False,
+    store: StorePath = None,
+) -> None:
+    """Say whether the traffic changed, and what carries the change.
+
+    Three permutation tests and one verdict; topics are corrected for how many there are.
+    """
+    from dataclasses import replace
+
+    from monitor.drift.comparison import compare_windows, default_windows
+    from monitor.drift.look import read_look
+
+    if against is not None and reference is not None:
+        raise UsageError("drift takes --reference or --against, and not both")
+    settings = read_settings(context, store)
+    with open_store(settings) as opened:
+        look = read_look(opened, settings, published_run(opened))
+        chosen = parse_window(current, "--current"), parse_window(reference, "--reference")
+        row = compare_windows(
+            opened, settings, look, current=chosen[0], reference=chosen[1], against=against, clock=utc_now
+        )
+        if descriptors or html is not None:
+            from monitor.drift.descriptors import describe_windows
+
+            usual = default_windows(look, settings, utc_now)
+            found = describe_windows(opened, settings, chosen[0] or usual[0], chosen[1] or usual[1], html=html)
+            row = replace(row, body={**row.body, "descriptors": found})
+        opened.drift.write(row)
+    if as_json:
+        print_json(_document(row, html))
+    else:
+        _print(row, limit)
+        if html is not None:
+            say(f"Report of the descriptors: {clean(str(html))}")
+
+
+def _print(row: DriftRow, limit: int) -> None:
+    say(clean(row.verdict))
+    if row.body["topics"]:
+        say()
+        columns = [
+            Column("topic", shrinks=True),
+            Column("before", "right"),
+            Column("after", "right"),
+            Column("change, 90 %", "right"),
+            Column("p", "right"),
+            Column("part", "right"),
+        ]
+        rows = [
+            (
+                f"{'! ' if one['moved'] else ''}{clean(one['label'] or '(too few users to name it)')}",
+                share(one["before"]),
+                share(one["after"]),
+                f"{100 * one['change_low']:+.1f} to {100 * one['change_high']:+.1f}",
+                f"{one['p_value']:.3f}",
+                f"{one['contribution']:.0%}",
+            )
+            for one in row.body["topics"][:limit]
+        ]
+        print_table(columns, rows)
+        say()
+        say("Change: in points of the traffic. p: the chance of so large a change of any topic when nothing changed.")
+        say("Part: of all changes on the topic's level. Topics marked ! moved.")
+    for test in row.body["tests"]:
+        say(f"{test['name']}: p {test['p_value']:.3f}, effect {test['effect']:.3f} ({test['meaning']})")
+    for one in row.body.get("descriptors", []):
+        say(f"{one['name']}: {one['before']:.4g} before, {one['after']:.4g} after {one['unit']}".rstrip())
+
+
+def _document(row: DriftRow, html: Path | None) -> dict[str, object]:
+    reference = None
+    if row.reference_start is not None:
+        reference = {"start": row.reference_start, "end": row.reference_end}
+    document = {
+        "id": row.report_id,
+        "verdict": row.verdict,
+        "p_value": row.p_value,
+        "effect": row.effect,
+        "alarm": row.alarm,
+        "reference": reference or row.reference,
+        "current": {"start": row.current_start, "end": row.current_end},
+        **row.body,
+    }
+    return document if html is None else {**document, "path": str(html.resolve())}

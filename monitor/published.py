@@ -1,0 +1,124 @@
+"""What the published run says, for whoever shows it: the command line, the pages, an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from monitor.errors import OffmapError, UsageError
+from monitor.wording import counted, cut
+
+if TYPE_CHECKING:
+    from monitor.records import EvalItem
+    from monitor.store.atlases import TopicRow
+    from monitor.store.kept_out import RuleCount
+    from monitor.store.reports import CoverageRow
+    from monitor.store.runs import PublishedRun
+    from monitor.store.store import Store
+
+__all__ = [
+    "Example",
+    "compared_items",
+    "compared_with",
+    "examples_of",
+    "find_topic",
+    "left_out",
+    "published_report",
+    "published_run",
+    "run_document",
+    "shown_text",
+]
+
+
+def published_run(store: Store) -> PublishedRun:
+    """The run that readers see. Raises `OffmapError` when there is none."""
+    run = store.runs.current()
+    if run is None:
+        raise OffmapError("nothing has been analysed yet: run `offmap analyse --eval-set NAME`")
+    return run
+
+
+def published_report(store: Store, run: PublishedRun) -> CoverageRow:
+    report = store.reports.coverage(run.report_id)
+    if report is None:
+        raise OffmapError(f"run {run.run_id} has no report any more: run `offmap analyse` again")
+    return report
+
+
+def find_topic(topics: Sequence[TopicRow], topic_id: str) -> TopicRow:
+    """The topic with this id. Raises `UsageError` naming the nearest id."""
+    by_id = {topic.topic_id: topic for topic in topics}
+    if topic_id in by_id:
+        return by_id[topic_id]
+    nearest = get_close_matches(topic_id, list(by_id), n=1, cutoff=0.6)
+    hint = f"did you mean {nearest[0]}?" if nearest else "`offmap topics` lists them"
+    raise UsageError(f"no topic {topic_id!r} in the published atlas; {hint}")
+
+
+def run_document(run: PublishedRun) -> dict[str, object]:
+    """The run as JSON documents name it."""
+    return {
+        "id": run.run_id,
+        "published_at": run.published_at,
+        "window": {"start": run.window_start, "end": run.window_end},
+        "eval_sets": run.eval_sets,
+    }
+
+
+def compared_with(run: PublishedRun) -> str:
+    """The window and the eval sets of a run, in words."""
+    sets = ", ".join(run.eval_sets) or "no eval set"
+    return f"{run.window_start:%Y-%m-%d} to {run.window_end:%Y-%m-%d}, compared with {sets}"
+
+
+def left_out(counts: Sequence[RuleCount]) -> str:
+    """What rules kept out, in words; empty for nothing.
+
+    >>> left_out([RuleCount('app = "playground"', 1200), RuleCount("eval_runs = true", 1)])
+    'Kept out by rule: 1,200 turns with app = "playground", 1 turn with eval_runs = true.'
+    """
+    parts = [f"{counted(one.turns, 'turn')} with {cut(one.rule, 100)}" for one in counts]
+    return f"Kept out by rule: {', '.join(parts)}." if parts else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A turn as it is shown: its user's message, redacted."""
+
+    turn_id: str
+    conversation_id: str
+    text: str
+
+
+def shown_text(text: str, redacted: bool) -> str:
+    """A text as it may leave: the setting `export.redact` decides."""
+    if not redacted:
+        return text
+    from monitor.redaction import redact
+
+    return redact(text)
+
+
+def examples_of(store: Store, groups: Sequence[Sequence[int]], *, redacted: bool) -> list[list[Example]]:
+    """The turns of each group of turn keys. Turns that were forgotten are left out."""
+    wanted = list(dict.fromkeys(key for group in groups for key in group))
+    found = {
+        turn.key: Example(turn.turn_id, turn.conversation_id, shown_text(turn.user_text, redacted))
+        for turn in store.turns.fetch(wanted)
+    }
+    return [[found[key] for key in group if key in found] for group in groups]
+
+
+def compared_items(store: Store, eval_set_ids: Iterable[str]) -> Mapping[str, EvalItem]:
+    """The items of the eval sets that a report compared, in those versions, by item id."""
+    from monitor.records import short_hash
+
+    wanted = set(eval_set_ids)
+    found: dict[str, EvalItem] = {}
+    for summary in store.eval_sets.summaries():
+        if short_hash(summary.name, summary.version) in wanted:
+            for item in store.eval_sets.load(summary.name, summary.version).items:
+                found.setdefault(item.item_id, item)
+    return found

@@ -1,0 +1,257 @@
+"""What the service does again and again, and what it does when a page asks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from monitor.alerts.delivery import deliver_due
+from monitor.alerts.rules import Decision, Unread, damaged, stalled, unreadable
+from monitor.alerts.slack import channels_of, notifiers_of
+from monitor.assignment import Assigner
+from monitor.clock import Clock
+from monitor.encoding.encoder import make_encoder
+from monitor.errors import OffmapError, UsageError
+from monitor.records import short_hash
+from monitor.service.timetable import Recurring
+from monitor.service.watermarks import Watermarks
+from monitor.service.worker import Worker
+from monitor.settings import Settings
+from monitor.store.deletion import ERASE_WITHIN
+from monitor.store.store import Store
+
+__all__ = ["Duties"]
+
+#: A first atlas is fitted when so many turns are there: fewer have no topics.
+_FIRST_TURNS = 50
+
+
+class Duties:
+    """The jobs of one service over one store. Each runs in the thread of the part that asks."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        worker: Worker,
+        *,
+        clock: Clock,
+        local_url: str,
+        counted: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        """`counted` says of records that came in other ways how many they were so far."""
+        self._store, self._settings, self._worker, self._clock = store, settings, worker, clock
+        self._local_url, self._counted = local_url, counted
+        self._assigner: Assigner | None = None
+        self._seen: object = None
+        self._watermarks = Watermarks()
+
+    def assigning(self) -> Recurring:
+        return Recurring("assign", timedelta(seconds=self._settings.schedule.assign_seconds), self._assign)
+
+    def refitting(self) -> Recurring:
+        every = timedelta(minutes=self._settings.schedule.refit_minutes)
+        return Recurring("refit", every, self._refit, wanted=self._refit_wanted)
+
+    def delivering(self) -> Recurring:
+        every = timedelta(seconds=self._settings.schedule.deliver_seconds)
+        return Recurring("deliver", every, self._deliver)
+
+    def watching(self) -> Recurring:
+        self._watermarks.note(self._clock(), self._store.partitions.read())
+        return Recurring("stall", timedelta(minutes=1), self._watch_ingest)
+
+    def sampling(self) -> Recurring:
+        return Recurring("sample", timedelta(minutes=1), self._sample)
+
+    def _sample(self) -> str:
+        self._store.samples.take(self._counted())
+        return ""
+
+    def erasing(self) -> Recurring:
+        return Recurring("erase", timedelta(minutes=1), self._erase)
+
+    def _erase(self) -> str:
+        return "the store was written anew without what was deleted" if self._store.erase_due(ERASE_WITHIN) else ""
+
+    def _assign(self) -> str:
+        if self._assigner is None:
+            self._assigner = Assigner(self._store, make_encoder(self._settings.encoder), self._settings)
+        done = self._assigner.assign()
+        return f"{done:,} turns" if done else ""
+
+    def _refit(self) -> str:
+        """Analyse when there is something new; `offmap analyse` publishes, compares and raises alerts."""
+        state = self._state()
+        if state == self._seen or not self._store.turns.count():
+            return ""
+        command = ["analyse"]
+        for name in self.eval_sets():
+            command += ["--eval-set", name]
+        done = self._worker.run(command)
+        self._seen = state
+        return str(done.get("verdict", ""))
+
+    def _refit_wanted(self) -> bool:
+        """Before the interval is over: the first atlas, and an eval set that the last run did not compare."""
+        run = self._store.runs.current()
+        if run is None:
+            return self._store.turns.count() >= _FIRST_TURNS and self._state() != self._seen
+        sets = self._latest_eval_sets()
+        newest = max((when for when in sets.values()), default=None)
+        return newest is not None and newest > run.published_at and self._state() != self._seen
+
+    def _state(self) -> object:
+        """What a refit depends on, cheaply: how many turns there are, and which eval sets."""
+        return self._store.turns.count(), tuple(sorted(self._latest_eval_sets().items()))
+
+    def eval_sets(self) -> Sequence[str]:
+        """The eval sets to compare with: those of the settings, of the last run, or all."""
+        if self._settings.schedule.eval_sets:
+            return self._settings.schedule.eval_sets
+        known = self._latest_eval_sets()
+        run = self._store.runs.current()
+        chosen = [name for name in run.eval_sets if name in known] if run is not None else []
+        return chosen or sorted(known)
+
+    def _latest_eval_sets(self) -> dict[str, datetime]:
+        return {one.name: one.created_at for one in self._store.eval_sets.summaries()}
+
+    def _deliver(self) -> str:
+        done = deliver_due(
+            self._store, notifiers_of(self._settings), self._settings, clock=self._clock, local_url=self._local_url
+        )
+        if done.failed:
+            raise OffmapError(f"{done.failed} alerts could not be delivered: {done.reason}")
+        return f"{done.sent} sent" if done.sent else ""
+
+    def _watch_ingest(self) -> str:
+        """Tell when no turn came for longer than the setting says, and when too many records cannot be read; each once until it
+        is over."""
+        decisions = (self._stall(), self._unread())
+        for decision in decisions:
+            self._store.alerts.raise_alerts(decision.alerts, decision.subjects, channels=channels_of(self._settings))
+        told = sum(len(decision.alerts) for decision in decisions)
+        return f"{told} alerts" if told else ""
+
+    def _stall(self) -> Decision:
+        return stalled(
+            self._store.turns.last_arrival(),
+            self._store.partitions.read(),
+            self._store.alerts.subjects("stalled"),
+            now=self._clock(),
+            patience=timedelta(minutes=self._settings.alerts.stalled_minutes),
+        )
+
+    def _unread(self) -> Decision:
+        now, partitions = self._clock(), self._store.partitions.read()
+        self._watermarks.note(now, partitions)
+        spans = self._watermarks.spans(partitions)
+        unread = Unread(
+            self._watermarks.since,
+            sum(span.records for span in spans),
+            tuple(self._store.dead_letters.reasons_within(spans)),
+            self._watermarks.whole,
+        )
+        known = self._store.alerts.subjects("dead_letters")
+        return unreadable(unread, known, now=now, most=self._settings.alerts.dead_letters)
+
+    def run_queued(self) -> str:
+        """The oldest job that a page asked for, run to its end; what it was, or `""` when none waits."""
+        queued = self._store.jobs.read("queued")
+        if not queued:
+            return ""
+        job = min(queued, key=lambda one: (one.started_at, one.job_id))
+        self._store.jobs.begin(job.job_id, job.kind, job.parameters)
+        try:
+            result = self._worker.run(self._command(job.job_id, job.kind, job.parameters))
+        except OffmapError as error:
+            self._store.jobs.fail(job.job_id, str(error))
+            return f"{job.kind} failed"
+        self._store.jobs.finish(job.job_id, _kept(result))
+        return job.kind
+
+    def take_up(self) -> None:
+        """Jobs of a page that were running when the process died are asked for again; a damaged log is told."""
+        for log in self._store.damaged_logs():
+            told = damaged(log.name, self._store.alerts.subjects("damaged"), now=self._clock())
+            self._store.alerts.raise_alerts(told.alerts, told.subjects, channels=channels_of(self._settings))
+        for job in self._store.jobs.read("running"):
+            if job.kind in _ASKED:
+                self._store.jobs.requeue(job.job_id)
+
+    def request(self, kind: str, parameters: Mapping[str, Any]) -> str:
+        """Ask for a job; its id. Raises `UsageError` for a kind that is unknown."""
+        if kind not in _ASKED:
+            raise UsageError(f"no job of kind {kind!r}; there are {', '.join(_ASKED)}")
+        job_id = "job" + short_hash(kind, repr(sorted(parameters.items())), self._clock().isoformat())
+        self._command(job_id, kind, parameters)  # refused now, and not in the background
+        self._store.jobs.enqueue(job_id, kind, dict(parameters))
+        return job_id
+
+    def folder(self, job_id: str) -> Path:
+        """Where a job of a page writes its files: beside the store."""
+        return self._store.folder / "exports" / job_id
+
+    def file(self, job_id: str) -> Path | None:
+        """The file that a finished job made; None when there is none."""
+        job = self._store.jobs.find(job_id)
+        if job is None or job.state != "finished" or not job.result:
+            return None
+        path = Path(str(job.result.get("path", "")))
+        inside = path.is_absolute() and path.resolve().is_relative_to(self.folder(job_id))
+        return path if inside and path.is_file() else None
+
+    def _command(self, job_id: str, kind: str, parameters: Mapping[str, Any]) -> list[str]:
+        command = [str(part) for part in _ASKED[kind](parameters)]
+        if kind == "export":
+            command += ["--out", str(self.folder(job_id))]
+        if kind == "drift_html":
+            command += ["--html", str(self.folder(job_id) / "drift.html")]
+        return command
+
+
+def _export(parameters: Mapping[str, Any]) -> list[str]:
+    which = "gap" if parameters.get("gap") else "topic"
+    return ["export", f"--{which}={parameters[which]}", f"--format={parameters['format']}"]
+
+
+def _drift(parameters: Mapping[str, Any]) -> list[str]:
+    names = ("current", "reference", "against")
+    return ["drift", *(f"--{name}={parameters[name]}" for name in names if parameters.get(name))]
+
+
+def _letters(command: str, *options: str) -> Callable[[Mapping[str, Any]], list[str]]:
+    """A command about dead letters: those with `ids`, those with `reason`, or `all`. Nothing is never all."""
+
+    def made(parameters: Mapping[str, Any]) -> list[str]:
+        ids, reason = [str(one) for one in parameters.get("ids") or ()], str(parameters.get("reason") or "")
+        if any(not re.fullmatch(r"dl[0-9a-f]{12}", one) for one in ids) or "\0" in reason:
+            raise UsageError("that names no dead letters")
+        if ids:
+            return ["deadletters", command, *ids, *options]
+        if reason.strip():
+            return ["deadletters", command, f"--reason={reason}", *options]
+        if parameters.get("all") is True:
+            return ["deadletters", command, "--all", *options]
+        raise UsageError("that names no dead letters (any more)")
+
+    return made
+
+
+#: What a page may ask for, as the command that does it. Values are joined to their option, so that none is an option itself.
+_ASKED: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "export": _export,
+    "drift": _drift,
+    "drift_html": _drift,
+    "replay_letters": _letters("replay"),
+    "discard_letters": _letters("discard", "--yes"),
+}
+
+
+def _kept(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a command's document what a page needs: plain values, no lists of texts."""
+    return {name: value for name, value in result.items() if isinstance(value, str | int | float | bool)}

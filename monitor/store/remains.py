@@ -1,0 +1,153 @@
+"""What is made of many turns and outlives each of them: lists of examples, and labels, which are made of people's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import partial
+from typing import Any
+
+import orjson
+
+from monitor.store.database import Database
+from monitor.store.rows import values
+
+__all__ = ["Remains"]
+
+#: Rows that list turn keys in JSON: table, its id columns, the column.
+_LISTS = (
+    ("topics", ("atlas_id", "topic_id"), "representatives"),
+    ("gaps", ("report_id", "gap_id"), "examples"),
+    ("alert_subjects", ("kind", "subject"), "members"),
+    ("alerts", ("alert_id",), "body"),
+)
+#: Where labels are, alone or inside of something.
+_LABELS = (
+    ("topics", ("atlas_id", "topic_id"), "label"),
+    ("gaps", ("report_id", "gap_id"), "label"),
+    ("alerts", ("alert_id",), "title"),
+    ("alerts", ("alert_id",), "body"),
+    ("drift_reports", ("report_id",), "verdict"),
+    ("drift_reports", ("report_id",), "body"),
+    ("exports", ("export_id",), "manifest"),
+)
+_JSON = {"body", "manifest"}
+
+_WORD = re.compile(r"\w[\w'’-]*\w")
+#: Texts that are looked through for a word before all are: most words are in there.
+_SAMPLE, _MOST = 20_000, 50_000
+#: What stands in a label where a forgotten word stood.
+_GAP = "…"
+
+
+class Remains:
+    """Takes turns, and words that nobody else wrote, out of what stays."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def forget_keys(self, gone: Set[int]) -> None:
+        """Out of every list of turn keys."""
+        if not gone:
+            return
+        for table, ids, column in _LISTS:
+            self._change(table, ids, column, lambda text: _without_keys(text, gone))
+
+    def forget_words(self, texts: Iterable[str]) -> None:
+        """A word of these texts that no turn has any more leaves the labels, and what quotes a label. Call it when the
+        texts' turns are deleted."""
+        said = {word for text in texts for word in _words(text)}
+        if not said:
+            return
+        labels, keywords = self._labels(), self._keywords()
+        lost = self._lost(said & {word for phrase in labels | keywords for word in _words(phrase)})
+        if not lost:
+            return
+        pattern = re.compile(
+            r"(?<![\w'’-])(?:" + "|".join(map(re.escape, sorted(lost))) + r")(?![\w'’-])", re.IGNORECASE
+        )
+        self._change("topics", ("atlas_id", "topic_id"), "keywords", lambda text: _without_keywords(text, pattern))
+        changed = {label: new for label in labels if (new := pattern.sub(_GAP, label)) != label}
+        for table, ids, column in _LABELS:
+            self._change(table, ids, column, partial(_renamed, changed=changed, json=column in _JSON))
+
+    def _change(self, table: str, ids: tuple[str, ...], column: str, change: Callable[[str], str]) -> None:
+        rows = self._database.query(f"SELECT {', '.join(ids)}, {column} FROM {table} WHERE {column} IS NOT NULL")
+        for row in rows.to_pylist():
+            if (text := change(row[column])) != row[column]:
+                self._database.execute(
+                    f"UPDATE {table} SET {column} = ? WHERE {' AND '.join(f'{name} = ?' for name in ids)}",
+                    [text, *(row[name] for name in ids)],
+                )
+
+    def _labels(self) -> set[str]:
+        """As they stand anywhere."""
+        found: set[str] = set()
+        for table in ("topics", "gaps"):
+            found.update(self._column(table, "label"))
+        # "Gap: a label". What stands before is our own.
+        found.update(title.partition(": ")[2] for title in self._column("alerts", "title"))
+        for text in self._column("drift_reports", "body"):
+            found.update(row["label"] for row in orjson.loads(text).get("topics", ()) if row.get("label"))
+        found.update(str(orjson.loads(text).get("label", "")) for text in self._column("exports", "manifest"))
+        return found - {""}
+
+    def _keywords(self) -> set[str]:
+        return {word for text in self._column("topics", "keywords") for word in orjson.loads(text)}
+
+    def _column(self, table: str, column: str) -> list[str]:
+        return values(self._database.query(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"), 0)
+
+    def _lost(self, words: set[str]) -> set[str]:
+        """Those that are in no turn."""
+        if not words:
+            return set()
+        some = self._database.query(f"SELECT user_text FROM turns LIMIT {_SAMPLE}")
+        left = words - {word for text in values(some, 0) for word in _words(text)}
+        if left:
+            # Of more texts than this that hold a word inside another none is worth to be looked for.
+            rest = self._database.query(
+                f"SELECT user_text FROM turns WHERE regexp_matches(lower(user_text), ?) LIMIT {_MOST}",
+                ["|".join(re.escape(word) for word in sorted(left))],
+            )
+            left -= {word for text in values(rest, 0) for word in _words(text)}
+        return left
+
+
+def _words(text: str) -> Iterator[str]:
+    return (word.lower() for word in _WORD.findall(text))
+
+
+def _without_keys(text: str, gone: Set[int]) -> str:
+    found: Any = orjson.loads(text)
+    listed = found.get("examples", []) if isinstance(found, dict) else found
+    kept = [key for key in listed if key not in gone]
+    if len(kept) == len(listed):
+        return text
+    return orjson.dumps({**found, "examples": kept} if isinstance(found, dict) else kept).decode()
+
+
+def _without_keywords(text: str, lost: re.Pattern[str]) -> str:
+    found = orjson.loads(text)
+    kept = [word for word in found if not lost.search(word)]
+    return text if len(kept) == len(found) else orjson.dumps(kept).decode()
+
+
+def _renamed(text: str, changed: Mapping[str, str], *, json: bool) -> str:
+    """The text with the labels replaced, the longest first; in JSON in its texts, and never in a name of ours."""
+    if not json:
+        for label in sorted(changed, key=len, reverse=True):
+            # Escaped: a label is text, and no template.
+            text = re.sub(rf"(?<!\w){re.escape(label)}(?!\w)", changed[label].replace("\\", r"\\"), text)
+        return text
+    before = orjson.loads(text)
+    after = _mapped(before, lambda one: _renamed(one, changed, json=False))
+    return text if after == before else orjson.dumps(after).decode()
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_mapped(one, change) for one in value]
+    return {name: _mapped(one, change) for name, one in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,110 @@
+"""One look at the traffic: analyse it, find what surges, and tell what is new.
+
+`offmap analyse`, the schedule of `offmap serve` and `offmap replay` all look through this one function. What it tells is in
+the outbox when it returns; nothing is sent here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings
+from monitor.alerts.rules import Decision, Finding, Policy, decide, sum_up
+from monitor.atlas.assembly import microseconds, moment
+from monitor.clock import Clock
+from monitor.drift.comparison import compare_windows
+from monitor.drift.look import Look, read_look
+from monitor.encoding.encoder import Encoder
+from monitor.pipeline import Analysis, analyse
+from monitor.progress import Progress
+from monitor.records import Window
+from monitor.settings import Settings
+from monitor.store.alerts import AlertBody, AlertRow
+from monitor.store.drift import DriftRow
+from monitor.store.store import Store
+
+__all__ = ["Watched", "watch"]
+
+
+#: The subject of a change of the traffic as a whole.
+_TRAFFIC = "traffic"
+#: A surge that was told lately is what a change consists of: the reference reaches so far back.
+_EXPLAINED = timedelta(days=35)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What one look did: the analysis that it published, its comparisons, and the alerts that it raised."""
+
+    analysis: Analysis
+    drift: tuple[DriftRow, ...]
+    alerts: tuple[AlertRow, ...]
+
+
+def watch(
+    store: Store,
+    encoder: Encoder,
+    settings: Settings,
+    *,
+    eval_sets: Sequence[str] = (),
+    window: Window | None = None,
+    channels: Sequence[str] = (),
+    progress: Progress | None = None,
+    clock: Clock,
+) -> Watched:
+    """Analyse, compare the last days with those before and with the eval sets, and tell; each alert gets a delivery on every
+    channel. Errors are those of `analyse`."""
+    analysis = analyse(store, encoder, settings, eval_sets=eval_sets, window=window, progress=progress, clock=clock)
+    look = read_look(store, settings, analysis.run)
+    drift = [compare_windows(store, settings, look, clock=clock)]
+    drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in eval_sets]
+    decision = _decide(store, settings, look, drift[0], clock())
+    for row in drift:
+        store.drift.write(row)
+    store.alerts.raise_alerts(decision.alerts, decision.subjects, forgotten=decision.forgotten, channels=channels)
+    return Watched(analysis, tuple(drift), decision.alerts)
+
+
+def _decide(store: Store, settings: Settings, look: Look, drift: DriftRow, at: datetime) -> Decision:
+    if not len(look.keys):
+        return Decision((), (), ())
+    # The traffic's own time: a log that ended in spring is looked at as it was then.
+    now = min(at, look.run.window_end)
+    policy = Policy(settings.alerts.growth, settings.alerts.min_users)
+    gaps = gap_findings(look)
+    if now - moment(int(look.created.min())) < timedelta(days=settings.alerts.settle_days):
+        return Decision((), (), ())
+    # What a history holds is summed up once coverage says something: the eval set may come weeks after the traffic.
+    if look.report is not None and look.report.value is not None and not store.alerts.subjects("history"):
+        return sum_up(gaps, now=now, at=at, policy=policy, path="/gaps")
+    surges = find_surges_of(look, store, settings, end=microseconds(now))
+    known = [*store.alerts.subjects("gap"), *store.alerts.subjects("drift")]
+    found = [*surge_findings(look, surges, store), *gaps]
+    explained = bool(surges) or any(row.subject[:1] == "s" and now - row.seen_at < _EXPLAINED for row in known)
+    if drift.alarm and not explained:
+        found.append(_drifted(drift, look))
+    return decide(found, known, now=now, at=at, policy=policy)
+
+
+def _drifted(drift: DriftRow, look: Look) -> Finding:
+    """A change that no surge explains: topics that shrank, or a change spread over many."""
+    facts = (
+        ("How much", f"{drift.effect or 0:.1%} of the traffic is about something else"),
+        ("How sure", f"chance does this in {drift.p_value or 0:.1%} of comparisons when nothing has changed"),
+        ("Compared", f"{drift.current_start:%-d %b} – {drift.current_end:%-d %b} with the days before"),
+    )
+    return Finding(
+        kind="drift",
+        key=_TRAFFIC,
+        title="The traffic changed",
+        body=AlertBody(drift.verdict, facts),
+        path=f"/drift?report={drift.report_id}",
+        size=drift.effect or 0.0,
+        users=len(np.unique(look.user)),
+        members=(),
+        sure=True,
+    )

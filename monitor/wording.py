@@ -1,0 +1,141 @@
+"""How texts, numbers and times read, wherever they are shown: without tricks, short, and the same everywhere."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from datetime import datetime
+
+__all__ = [
+    "clean",
+    "counted",
+    "cut",
+    "day",
+    "number",
+    "percent",
+    "quoted",
+    "range_of",
+    "revealed",
+    "share",
+    "short_day",
+]
+
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # whatever the locale
+
+#: Terminal sequences: CSI with its parameters, OSC and its kind up to their end, and the two-character ones.
+_SEQUENCES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]"
+)
+#: What is no character to look at: controls, marks and overrides of direction, halves of surrogate pairs.
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]"
+)
+_SPACES = re.compile(r"\s+")
+#: Categories of characters that act or hide; the joiners among them spell words and emoji.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_SEEN = frozenset("\n\t\u200c\u200d")
+
+
+def clean(text: str) -> str:
+    r"""One line of visible text: terminal sequences, controls and direction overrides are gone.
+
+    >>> clean("a\x1b[31mred\x1b[0m\nline \u202edesrever")
+    'ared line desrever'
+    """
+    return _SPACES.sub(" ", _INVISIBLE.sub("", _SEQUENCES.sub("", text))).strip()
+
+
+def revealed(text: str) -> str:
+    r"""Text of any number of lines in which nothing acts and nothing hides: such a character is written as its escape.
+
+    For who must see exactly what is there; `clean` is for who reads.
+
+    >>> revealed("a\x1b[31m\u202e\n  b")
+    'a\\x1b[31m\\u202e\n  b'
+    """
+    return "".join(map(_revealed, text))
+
+
+def _revealed(character: str) -> str:
+    if character in _SEEN or unicodedata.category(character) not in _HIDDEN:
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def cut(text: str, length: int) -> str:
+    """One line of visible text, of at most so many characters.
+
+    >>> cut("where is my parcel", 9)
+    'where is…'
+    """
+    line = clean(text)
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def quoted(text: str, length: int) -> str:
+    return f"“{cut(text, length)}”"
+
+
+def percent(value: float | None) -> str:
+    """A share as people read it; a dash where nothing is known.
+
+    >>> percent(0.123), percent(0.0042), percent(0.0001), percent(None)
+    ('12%', '0.4%', '0%', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.1%}" if 0.0005 <= abs(value) < 0.0095 else f"{value:.0%}"
+
+
+def share(value: float) -> str:
+    """A share of the traffic: a topic has a few points of it, so tenths count.
+
+    >>> share(0.0366), share(0.2)
+    ('3.7%', '20.0%')
+    """
+    return f"{value:.1%}"
+
+
+def range_of(value: float | None, low: float | None, high: float | None) -> str:
+    """A share with its interval.
+
+    >>> range_of(0.1, 0.04, 0.21), range_of(0.1, None, None)
+    ('10% (4–21)', '10%')
+    """
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return percent(value)
+    return f"{percent(value)} ({low * 100:.0f}–{high * 100:.0f})"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "turn"), counted(1200, "turn"), counted(2, "reply", "replies")
+    ('1 turn', '1,200 turns', '2 replies')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def day(moment: datetime) -> str:
+    """A short date.
+
+    >>> day(datetime(2026, 3, 1, 9, 30))
+    '2026-03-01'
+    """
+    return f"{moment:%Y-%m-%d}"
+
+
+def short_day(moment: datetime) -> str:
+    """A date inside the window that stands above the table.
+
+    >>> short_day(datetime(2026, 3, 1, 9, 30))
+    '1 Mar'
+    """
+    return f"{moment.day} {_MONTHS[moment.month - 1]}"

@@ -1,0 +1,47 @@
+"""Alerts and turns to fill a store with, and a clock that a test moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.records import Turn
+from monitor.store.alerts import AlertRow
+
+START = datetime(2026, 3, 2, 6)
+
+
+@dataclass(slots=True)
+class Clock:
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def alert(
+    number: int = 1, *, examples: tuple[int, ...] = (), title: str = "", text: str = "10% are covered."
+) -> AlertRow:
+    return AlertRow(
+        f"al{number}",
+        "gap",
+        f"g{number}",
+        START + timedelta(seconds=number),
+        title or f"Gap: {number}",
+        {"text": text, "facts": [["Users", "9"]], "examples": list(examples)},
+        f"/gaps?gap=g{number}",
+    )
+
+
+def turn(number: int, text: str, **fields: object) -> Turn:
+    values: dict[str, object] = {
+        "turn_id": f"t{number}",
+        "user_text": text,
+        "created_at": START,
+        "conversation_id": f"c{number}",
+        "user_id": f"u{number}",
+    }
+    return Turn(**{**values, **fields})  # type: ignore[arg-type]

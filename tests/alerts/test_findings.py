@@ -1,0 +1,242 @@
+"""What a look says of gaps and surges, on turns in a real store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings
+from monitor.alerts.rules import Policy, decide
+from monitor.drift.look import Look
+from monitor.drift.surges import Surge
+from monitor.records import Turn
+from monitor.settings import Settings
+from monitor.store import Store
+from monitor.store.atlases import AtlasRow, TopicRow
+from monitor.store.reports import GapRow
+from monitor.store.runs import PublishedRun
+
+END = datetime(2026, 3, 30)
+EPOCH = datetime(1970, 1, 1)
+DAY = timedelta(days=1)
+OLD, PARCELS, ROBOTS = range(3)
+TEXTS = {
+    OLD: "where is my invoice for the subscription",
+    PARCELS: "the parcel arrived broken",
+    ROBOTS: "does the vacuum robot climb stairs",
+}
+
+
+def microseconds(when: datetime) -> int:
+    return (when - EPOCH) // timedelta(microseconds=1)
+
+
+def topic(number: int, level: int = 1) -> TopicRow:
+    return TopicRow(f"k{number}", level, None, f"topic {number}", ("a",), 9, 9, 9, 0.1, (), END - 20 * DAY)
+
+
+def gap(topic_id: str = "k1", **fields: object) -> GapRow:
+    row = GapRow(
+        "g" + topic_id[1:], 1, topic_id, "parcels", 1_234, 30, 0.04, 0.1, 0.04, 0.21, 0.6, 0.9, True,
+        END - 20 * DAY, 1.5, 0.2, (1, 2), ("e1",),
+    )  # fmt: skip
+    return replace(row, **fields)  # type: ignore[arg-type]
+
+
+class Traffic:
+    """Turns of three subjects, each in a direction of its own, and the look that a run would give."""
+
+    def __init__(self, store: Store, subjects: list[int], days: list[float], users: list[int] | None = None) -> None:
+        rng = np.random.default_rng(7)
+        users = users or list(range(len(subjects)))
+        turns = [
+            Turn(
+                turn_id=f"t{number}",
+                user_text=f"{TEXTS[subject]} {'abcdefghij'[number % 10]}x",
+                created_at=END - day * DAY,
+                conversation_id=f"c{number}",
+                user_id=f"u{user}",
+            )
+            for number, (subject, day, user) in enumerate(zip(subjects, days, users, strict=True))
+        ]
+        store.turns.append(turns)
+        order = np.argsort(np.array([turn.key for turn in turns], np.uint64))
+        self.subject: NDArray[np.int64] = np.array(subjects, np.int64)[order]
+        hashes = [f"{number:016d}".encode() for number in order]
+        directions = np.eye(32, dtype=np.float32)[self.subject]
+        vectors = directions + rng.normal(0, 0.1, (len(turns), 32)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        store.vectors.append("mini", "text", hashes, vectors)
+        run = PublishedRun("r1", "a1", "p1", END, END - 60 * DAY, END, (), "{}")
+        self.look = Look(
+            run=run,
+            atlas=AtlasRow("a1", END, END - 60 * DAY, END, "mini", "text", "leiden", "{}", 3, 2, "f"),
+            report=None,
+            topics=[topic(0), topic(1), topic(2, level=2)],
+            gaps=[],
+            keys=np.array([turns[number].key for number in order], np.uint64),
+            hashes=hashes,
+            created=np.array([microseconds(turns[number].created_at) for number in order], np.int64),
+            conversation=order.astype(np.int64),
+            user=np.array(users, np.int64)[order],
+            fine=np.where(self.subject == ROBOTS, 2, -1),
+            middle=np.where(self.subject == ROBOTS, -1, self.subject),
+            covered=np.full(len(turns), np.nan),
+        )
+
+    def rows(self, subject: int) -> NDArray[np.int64]:
+        return np.flatnonzero(self.subject == subject)
+
+    def surge(self, subject: int, **fields: object) -> Surge:
+        rows = self.rows(subject)
+        made = Surge(int(rows[0]), tuple(rows.tolist()), 2.0, 12, 0, 100, 1_000, 0.002)
+        return replace(made, **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def traffic(opened: Store) -> Traffic:
+    """Forty old turns, twenty about parcels of four users, twelve about robots in the last two days."""
+    subjects = [OLD] * 40 + [PARCELS] * 20 + [ROBOTS] * 12
+    days = [1 + 0.5 * number for number in range(60)] + [0.1 * number + 0.1 for number in range(12)]
+    users = [*range(40), *(number % 4 for number in range(20)), *range(100, 112)]
+    return Traffic(opened, subjects, days, users)
+
+
+def test_a_gap_that_is_marked_is_a_finding(traffic: Traffic) -> None:
+    rows = [gap("k1"), gap("k2", alert=False), gap("k9"), gap("k0", high=0.46)]
+    first, second = gap_findings(replace(traffic.look, gaps=rows))
+    assert (first.kind, first.key, first.title, first.path) == ("gap", "g1", "Gap: parcels", "/gaps?gap=g1")
+    assert (first.sure, first.telling) == (False, True)
+    assert first.size == pytest.approx(0.04 * 0.9)
+    assert first.users == 4
+    assert first.body.text == "10% of 1,234 turns are covered (4% to 21%); the topic is 4.0% of the traffic."
+    facts = dict(first.body.facts)
+    assert facts["Users"] == "4"
+    assert facts["Covered"] == "10% (4% to 21%)"
+    assert facts["How sure"] == "every look of a week found it, the last one at the interval's high end too"
+    assert facts["Since"] == "10 Mar 2026"
+    assert first.body.examples == (1, 2)
+    look = traffic.look
+    assert set(first.members) == {int(key) for key in look.keys[traffic.rows(PARCELS)]}
+    latest = traffic.rows(PARCELS)[np.argmax(look.created[traffic.rows(PARCELS)])]
+    assert first.members[0] == look.keys[latest]
+    assert (second.key, second.telling) == ("g0", False), "the interval's high end may well be covered"
+
+
+def test_no_more_members_are_kept_than_are_needed(opened: Store) -> None:
+    traffic = Traffic(opened, [PARCELS] * 500, [0.01 * number for number in range(500)])
+    (found,) = gap_findings(replace(traffic.look, gaps=[gap("k1")]))
+    assert len(found.members) == 400
+    assert found.users == 500
+
+
+def test_no_gaps_and_no_turns_are_no_findings(traffic: Traffic, opened: Store) -> None:
+    assert gap_findings(traffic.look) == []
+    assert surge_findings(traffic.look, [], opened) == []
+    look = traffic.look
+    assert find_surges_of(look, opened, Settings(), end=int(look.created.min())) == []
+
+
+def test_a_surge_that_nothing_is_known_of_is_drift(traffic: Traffic, opened: Store) -> None:
+    (found,) = surge_findings(traffic.look, [traffic.surge(ROBOTS)], opened)
+    assert (found.kind, found.sure, found.telling, found.users) == ("drift", True, True, 12)
+    assert found.size == 0.12
+    assert found.key == f"s{int(traffic.look.keys[traffic.rows(ROBOTS)[0]]):016x}"
+    assert found.title.startswith("New subject: ")
+    assert {"vacuum", "robot", "climb", "stairs"} & set(found.title.replace(",", " ").split())
+    assert not {"invoice", "parcel"} & set(found.title.replace(",", " ").split())
+    assert found.body.text == "12.0% of the conversations of the last 2 days are about this; nobody asked before."
+    assert "Covered" not in dict(found.body.facts)
+    assert dict(found.body.facts)["How sure"] == "chance does this in at most 0.2% of looks when nothing has changed"
+    assert found.path == "/topics?topic=k2"
+
+
+def test_words_of_one_user_and_addresses_are_in_no_title(opened: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "sandra.okonkwo@example.org sandra okonkwo " * 6
+    monkeypatch.setitem(TEXTS, ROBOTS, f"robot vacuum {words}")
+    traffic = Traffic(opened, [PARCELS] * 20 + [ROBOTS] * 5, [0.1] * 25, [*range(20), 30, 30, 30, 30, 30])
+    (one_user,) = surge_findings(traffic.look, [traffic.surge(ROBOTS)], opened)
+    assert not {"sandra", "okonkwo", "robot"} & set(re.findall(r"\w+", one_user.title))
+
+
+def test_words_of_several_users_are_in_the_title(opened: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TEXTS, ROBOTS, "robot vacuum")
+    more = Traffic(opened, [PARCELS] * 20 + [ROBOTS] * 5, [0.1] * 25, [*range(40, 60), 31, 32, 33, 34, 35])
+    (several,) = surge_findings(more.look, [more.surge(ROBOTS)], opened)
+    assert {"robot", "vacuum"} <= set(several.title.replace(",", " ").split())
+
+
+def test_a_surge_that_is_not_covered_is_a_gap_and_opens_its_page(traffic: Traffic, opened: Store) -> None:
+    covered = np.where(traffic.subject == ROBOTS, 0.25, 1.0)
+    look = replace(traffic.look, covered=covered, gaps=[gap("k2")])
+    (found,) = surge_findings(look, [traffic.surge(ROBOTS)], opened)
+    assert (found.kind, found.path) == ("gap", "/gaps?gap=g2")
+    assert found.size == pytest.approx(0.12 * 0.75)
+    assert found.body.text.endswith(" The eval set covers about 25% of it.")
+    assert dict(found.body.facts)["Covered"] == "about 25%"
+
+
+def test_a_surge_of_what_is_covered_says_how_many_times_as_often(traffic: Traffic, opened: Store) -> None:
+    look = replace(traffic.look, covered=np.full(len(traffic.look.keys), 0.9))
+    (found,) = surge_findings(look, [traffic.surge(PARCELS, before=40)], opened)
+    assert found.kind == "drift"
+    assert found.size == 0.12
+    assert found.title.startswith("Asked 3.0 times as often: ")
+    assert "4.0% before." in found.body.text
+    assert found.path == "/topics?topic=k1"
+
+
+def test_examples_are_of_different_users(traffic: Traffic, opened: Store) -> None:
+    (found,) = surge_findings(traffic.look, [traffic.surge(PARCELS)], opened)
+    user = dict(zip(traffic.look.keys.tolist(), traffic.look.user.tolist(), strict=True))
+    assert sorted(user[key] for key in found.body.examples) == [0, 1, 2, 3]
+    assert found.users == 4
+    assert decide([found], [], now=END, at=END, policy=Policy(2.0, 5)).alerts == (), "four users are too few to tell"
+
+
+def test_a_surge_without_a_topic_of_its_own_opens_the_page_of_drift(traffic: Traffic, opened: Store) -> None:
+    nowhere = np.full(len(traffic.look.keys), -1)
+    look = replace(traffic.look, fine=nowhere, middle=nowhere, gaps=[gap("k2")])
+    (found,) = surge_findings(look, [traffic.surge(ROBOTS)], opened)
+    assert found.path == "/drift"
+
+
+def test_a_surge_that_is_all_the_traffic_has_words_too(opened: Store) -> None:
+    traffic = Traffic(opened, [ROBOTS] * 12, [0.1] * 12)
+    (found,) = surge_findings(traffic.look, [traffic.surge(ROBOTS)], opened)
+    assert found.title.startswith("New subject: ")
+    assert len(found.title) > len("New subject: ")
+
+
+def test_a_planted_subject_is_found_told_once_and_known_again_in_another_atlas(opened: Store) -> None:
+    rng = np.random.default_rng(3)
+    subjects = rng.choice([OLD, PARCELS], 900).tolist()
+    days = rng.uniform(0.01, 60, 900).tolist()
+    planted = 25
+    traffic = Traffic(opened, subjects + [ROBOTS] * planted, days + rng.uniform(0.01, 1.9, planted).tolist())
+    look, settings = traffic.look, Settings()
+    surges = find_surges_of(look, opened, settings, end=microseconds(END))
+    assert surges == find_surges_of(look, opened, settings, end=microseconds(END)), "the same look gives the same"
+    (surge,) = surges
+    assert set(surge.members) <= set(traffic.rows(ROBOTS).tolist()), "rows of the look, not of its last weeks"
+    assert surge.centre in surge.members
+    assert len(surge.members) == surge.recent >= planted // 2
+    assert surge.before == 0
+    policy = Policy(2.0, 5)
+    first = decide(surge_findings(look, surges, opened), [], now=END, at=END, policy=policy)
+    assert len(first.alerts) == 1
+    later = replace(look, topics=[replace(one, topic_id="z" + one.topic_id) for one in look.topics])
+    again = surge_findings(later, surges, opened)
+    renamed = [replace(one, key="s" + "f" * 16) for one in again]
+    assert decide(renamed, first.subjects, now=END + DAY, at=END + DAY, policy=policy).alerts == ()
+
+
+def test_before_it_came_nothing_was_found(opened: Store) -> None:
+    rng = np.random.default_rng(3)
+    traffic = Traffic(opened, rng.choice([OLD, PARCELS], 900).tolist(), rng.uniform(0.01, 60, 900).tolist())
+    assert find_surges_of(traffic.look, opened, Settings(), end=microseconds(END)) == []

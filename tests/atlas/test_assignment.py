@@ -1,0 +1,192 @@
+"""Late texts get the topics of the texts nearest to them: the vote, and the rows that `Assigner` appends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from consumers.ingest import ingest_file
+from monitor.assignment import Assigner
+from monitor.atlas.assignment import Anchors, assign_texts
+from monitor.encoding.hashing import HashingEncoder
+from monitor.pipeline import analyse
+from monitor.records import Turn
+from monitor.settings import Settings
+from monitor.store.store import Store
+
+SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "small"
+NOW = datetime(2026, 5, 1)
+
+
+def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+def slow_vote(query: NDArray[np.float32], anchors: Anchors, level: int, k: int) -> set[int]:
+    """The classes that have the most weight among the nearest k, one by one."""
+    cosines = anchors.vectors.astype(np.float64) @ query.astype(np.float64)
+    support: dict[int, float] = {}
+    for row in np.argsort(-cosines, kind="stable")[:k].tolist():
+        name = int(anchors.classes[level, row])
+        support[name] = support.get(name, 0.0) + max(0.0, cosines[row]) ** 4
+    best = max(support.values())
+    return {name for name, weight in support.items() if weight > best - 1e-5}
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(0, 10), st.integers(1, 12), st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_the_vote_is_that_of_a_slow_one(seed: int, texts: int, queries: int, k: int, names: int) -> None:
+    rng = np.random.default_rng(seed)
+    anchors = Anchors(unit(rng.normal(size=(texts, 5))), rng.integers(-1, names, size=(2, texts)))
+    asked = unit(rng.normal(size=(queries, 5)))
+    found = assign_texts(asked, anchors, k=k)
+    assert found.shape == (2, queries)
+    for level in range(2):
+        for number in range(queries):
+            assert found[level, number] in slow_vote(asked[number], anchors, level, k)
+
+
+def test_a_text_of_the_atlas_keeps_its_class_and_the_nearest_wins_a_tie() -> None:
+    anchors = Anchors(np.eye(3, dtype=np.float32), np.array([[5, 6, 6], [-1, 2, 3]]))
+    assert assign_texts(np.eye(3, dtype=np.float32), anchors, k=1).tolist() == [[5, 6, 6], [-1, 2, 3]]
+    between = unit(np.array([[1.0, 1.0, 0.0], [0.9, 0.7, 0.7]]))
+    assert assign_texts(between, anchors, k=3).tolist() == [[5, 5], [-1, -1]]  # .9^4 = .66 is more than twice .7^4
+    # Nothing in common with any anchor: the first of them, and no failure.
+    assert assign_texts(-between, anchors, k=3).shape == (2, 2)
+
+
+def test_no_texts_and_no_anchors_have_no_class() -> None:
+    none = np.zeros((0, 4), np.float32)
+    some = unit(np.ones((3, 4)))
+    assert assign_texts(none, Anchors(some, np.zeros((2, 3), np.int64)), k=5).shape == (2, 0)
+    assert assign_texts(some, Anchors(none, np.zeros((2, 0), np.int64)), k=5).tolist() == [[-1] * 3] * 2
+
+
+# --- into the store
+
+ENCODER = HashingEncoder()
+
+
+@pytest.fixture(params=["", pytest.param("ducklake:", marks=pytest.mark.slow)], ids=["duckdb", "ducklake"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The sample, analysed."""
+    with Store.open(f"{request.param}{tmp_path / 's.db'}") as opened:
+        ingest_file(opened, SAMPLE / "turns.jsonl.gz", clock=lambda: NOW)
+        analyse(opened, ENCODER, Settings(), eval_sets=[], clock=lambda: NOW)
+        yield opened
+
+
+def late(store: Store, turn_id: str, text: str, conversation: str | None = None, **fields: object) -> Turn:
+    run = store.runs.current()
+    assert run is not None
+    values: dict[str, object] = {"created_at": run.window_end + timedelta(minutes=1), **fields}
+    return Turn(turn_id=turn_id, user_text=text, conversation_id=conversation or f"of {turn_id}", **values)  # type: ignore[arg-type]
+
+
+def rows_of(store: Store) -> dict[int, dict[str, object]]:
+    run = store.runs.current()
+    assert run is not None
+    return {row["turn_key"]: row for row in store.atlases.assignments(run.atlas_id).to_pylist()}
+
+
+def test_a_text_that_was_there_gets_its_topics_again(store: Store) -> None:
+    before = rows_of(store)
+    asked = [key for key, row in before.items() if row["act"] is None and row["fine"] is not None][::40]
+    turns = [late(store, f"late {turn.key}", turn.user_text) for turn in store.turns.fetch(asked)]
+    store.turns.append(turns)
+    assigner = Assigner(store, ENCODER, Settings())
+    assert assigner.assign() == len(turns) > 10
+    assert assigner.assign() == 0  # told once
+    after = rows_of(store)
+    assert len(after) == len(before) + len(turns)
+    assert str({key: after[key] for key in before}) == str(before)  # nan is not equal to nan
+    same = [
+        before[old.key]["middle"] == after[new.key]["middle"]
+        for old, new in zip(store.turns.fetch(asked), turns, strict=True)
+    ]
+    assert sum(same) >= 0.9 * len(same)
+    for new in turns:
+        assert after[new.key]["flood"] is False
+        assert after[new.key]["act"] is None
+
+
+def test_a_greeting_has_the_topic_of_its_conversation_or_none(store: Store) -> None:
+    rows = rows_of(store)
+    key = next(key for key, row in rows.items() if row["act"] is None and row["fine"] is not None)
+    (question,) = store.turns.fetch([key])
+    turns = [
+        late(store, "q", question.user_text, "c", turn_index=0),
+        late(store, "thanks", "thanks", "c", turn_index=1),
+        late(store, "alone", "thanks", "d"),
+    ]
+    store.turns.append(turns)
+    assert Assigner(store, ENCODER, Settings()).assign() == 3
+    asked, thanks, alone = (rows_of(store)[turn.key] for turn in turns)
+    assert asked["act"] is None
+    assert thanks["act"] is not None
+    levels = ("broad", "middle", "fine")
+    assert [thanks[level] for level in levels] == [asked[level] for level in levels]
+    assert asked["middle"] is not None
+    assert [alone[level] for level in levels] == [None] * 3
+
+
+def test_what_is_before_the_window_or_in_another_environment_waits(store: Store) -> None:
+    run = store.runs.current()
+    assert run is not None
+    chosen = Settings().analysis.environments
+    turns = [
+        late(store, "old", "where is it", created_at=run.window_start - timedelta(days=1)),
+        late(store, "staging", "where is it", environment="staging of nobody"),
+        late(store, "counted", "where is it", environment=chosen[0]),
+        late(store, "unnamed", "where is it"),
+    ]
+    store.turns.append(turns)
+    assert Assigner(store, ENCODER, Settings()).assign() == 2
+    rows = rows_of(store)
+    assert [turn.key in rows for turn in turns] == [False, False, True, True]
+
+
+class OtherEncoder(HashingEncoder):
+    name = "another@1"
+
+
+def test_another_encoder_and_no_run_assign_nothing(store: Store, tmp_path: Path) -> None:
+    store.turns.append([late(store, "new", "where is it")])
+    assert Assigner(store, OtherEncoder(), Settings()).assign() == 0
+    with Store.open(str(tmp_path / "empty.duckdb")) as empty:
+        assert Assigner(empty, ENCODER, Settings()).assign() == 0
+
+
+def test_a_refit_is_noticed(store: Store) -> None:
+    assigner = Assigner(store, ENCODER, Settings())
+    store.turns.append([late(store, "one", "where is it")])
+    assert assigner.assign() == 1
+    first = store.runs.current()
+    analyse(store, ENCODER, Settings(), eval_sets=[], clock=lambda: NOW)
+    second = store.runs.current()
+    assert first is not None
+    assert second is not None
+    assert first.atlas_id != second.atlas_id
+    new = late(store, "two", "where is it")
+    store.turns.append([new])
+    assert assigner.assign() == 1
+    assert new.key in rows_of(store)
+
+
+def test_turns_that_a_rule_keeps_out_get_no_topic(store: Store) -> None:
+    before = rows_of(store)
+    (old,) = store.turns.fetch(list(before)[:1])
+    # More than a round of them, before the one that counts.
+    bots = [late(store, f"bot {n}", old.user_text, "0", user_id="bot") for n in range(2_010)]
+    mine = late(store, "mine", old.user_text, "1")
+    store.turns.append([*bots, mine])
+    settings_ = Settings().with_value("analysis.keep_out", '[{user_id = "bot"}]', source="test")
+    assert Assigner(store, ENCODER, settings_).assign() == 1
+    assert set(rows_of(store)) - set(before) == {mine.key}

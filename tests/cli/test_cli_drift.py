@@ -1,0 +1,69 @@
+"""`offmap drift`."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from cli_support import Offmap
+
+#: Evidently's own imports warn.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+WINDOWS = ("--current", "2026-03-22/2026-03-29", "--reference", "2026-03-02/2026-03-22")
+
+
+def test_it_gives_a_verdict_the_topics_and_three_tests(built: Offmap) -> None:
+    found = built.done("drift", *WINDOWS, "--json").json
+    assert found["alarm"] is False and found["verdict"]
+    assert found["reference"] == {"start": "2026-03-02T00:00:00Z", "end": "2026-03-22T00:00:00Z"}
+    assert [one["name"] for one in found["tests"]] == ["distribution", "neighbours", "shares"]
+    assert all(0 < one["p_value"] <= 1 for one in found["tests"])
+    shown = built.done("drift", *WINDOWS).out
+    assert shown.startswith(found["verdict"][:20]) and "distribution: p 0." in shown
+    assert built.done("drift", *WINDOWS, "--json").json == found
+
+
+def test_a_window_is_checked(built: Offmap) -> None:
+    assert built("drift", "--current", "yesterday").err.startswith("Error: --current yesterday: ")
+    assert built("drift", "--reference", "2026-03-09/2026-03-02").err.startswith("Error: --reference ")
+    both = built("drift", "--against", "shop", "--reference", "2026-03-02/2026-03-09")
+    assert both.code == 2 and "not both" in both.err
+    unknown = built("drift", "--against", "shpo")
+    assert unknown.code == 2 and "shpo" in unknown.err
+
+
+@pytest.mark.slow
+def test_a_window_without_turns_says_so(built: Offmap) -> None:
+    empty = built.done("drift", "--current", "2020-01-01/2020-02-01", "--json").json
+    assert empty["alarm"] is False and empty["p_value"] is None
+    ran = built("drift", "--current", "2020-01-01/2020-02-01", "--descriptors")
+    assert ran.code == 1 and "holds no turns" in ran.err
+
+
+@pytest.mark.slow
+def test_descriptors_and_their_report_stay_on_the_machine(
+    analysed: Offmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[object] = []
+
+    def refuse(self: socket.socket, address: object) -> None:
+        reached.append(address)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    report = tmp_path / "deep" / "drift.html"
+    found = analysed.done("drift", *WINDOWS, "--html", str(report), "--json").json
+    described = {one["name"]: one for one in found["descriptors"]}
+    assert set(described) == {"message length", "reply length"}
+    assert described["message length"]["unit"] == "characters"
+    assert 20 < described["message length"]["before"] < 60
+    html = report.read_text()
+    assert "message length" in html and list(report.parent.iterdir()) == [report]
+    # Texts enter as lengths: no word of a message is in the report.
+    assert not re.search(r"handlebar|spokes|ann@example", html)
+    assert reached == [] and os.environ["DO_NOT_TRACK"]
