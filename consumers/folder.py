@@ -180,9 +180,7 @@ class Folder:
             )
             return
         self._count(_counts(result), path.name)
-        # Nothing but this file can bring its rows back, so they are in the store's own file before it goes.
-        self._store.checkpoint()
-        self._away(path, known, "done")
+        self._away(path, known, "done")  # its rows are in the store's own file, and need it no more
 
     def _away(self, path: Path, known: _Waiting, where: str, *, reason: str = "") -> None:
         if _seen(path) != known.seen:

@@ -68,6 +68,7 @@ def ingest_file(
     file, decoder = _look(path, format)
     loop = _Loop(store, file, decoder, rule, redact, clock)
     if loop.finished:
+        store.checkpoint()  # an earlier run may have been killed before its own
         return replace(loop.result, skipped=loop.finished, seconds=time.perf_counter() - started)
     check_columns(file, decoder)
     with (progress or Silent()).task(f"ingest {path.name}", total=file.size, unit="bytes") as advance:

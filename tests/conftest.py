@@ -1,5 +1,5 @@
-"""What all tests of a process share: the browser, as a second playwright in it does not start, and a PostgreSQL. And the order
-of the files."""
+"""What all tests of a process share: the browser, as a second playwright in it does not start, and a PostgreSQL; a store;
+and the order of the files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from monitor.store import Store
 from tests.store.postgres_support import MISSING, Postgres, binaries, postgres_server
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
@@ -28,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marker = item.get_closest_marker("timeout")
         patience[item.path] = max(patience.get(item.path, 0.0), float(marker.args[0]) if marker else 0.0)
     items.sort(key=lambda item: -patience[item.path])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(str(tmp_path / "store.duckdb"), threads=2) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

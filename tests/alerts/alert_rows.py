@@ -1,25 +1,13 @@
-"""Alerts and turns to fill a store with, and a clock that a test moves."""
+"""Alerts and turns to fill a store with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.records import Turn
 from monitor.store.alerts import AlertRow
 
 START = datetime(2026, 3, 2, 6)
-
-
-@dataclass(slots=True)
-class Clock:
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 def alert(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from alert_rows import START, Clock, alert, turn
+from alert_rows import START, alert, turn
 from webhook_server import PATH, Answer, Webhook, webhook
 
 from monitor.alerts.delivery import Delivered, deliver_due, link_of, message_for
@@ -21,6 +21,7 @@ from monitor.alerts.slack import notifiers_of
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.alerts import AlertRow, DeliveryRow
+from tests.hand_clock import HandClock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +37,7 @@ def of(server: Webhook, **values: object) -> Settings:
     return settings(alerts__slack_webhook=server.address, alerts__allow_private_webhooks=True, **values)
 
 
-def rounds(store: Store, server: Webhook, clock: Clock, **values: object) -> Callable[[], Delivered]:
+def rounds(store: Store, server: Webhook, clock: HandClock, **values: object) -> Callable[[], Delivered]:
     chosen = of(server, **values)
     return lambda: deliver_due(store, notifiers_of(chosen), chosen, clock=clock)
 
@@ -56,7 +57,7 @@ def titles(server: Webhook) -> list[str]:
 
 def test_what_is_due_is_sent_once_the_oldest_first(opened: Store) -> None:
     raised(opened, alert(2), alert(1), alert(3))
-    clock = Clock(START + timedelta(minutes=1))
+    clock = HandClock(START + timedelta(minutes=1))
     with webhook() as server:
         deliver = rounds(opened, server, clock)
         assert deliver() == Delivered(sent=3)
@@ -68,7 +69,7 @@ def test_what_is_due_is_sent_once_the_oldest_first(opened: Store) -> None:
 
 def test_what_is_not_due_yet_waits(opened: Store) -> None:
     raised(opened, alert(1))
-    clock = Clock(START)
+    clock = HandClock(START)
     with webhook() as server:
         deliver = rounds(opened, server, clock)
         assert deliver() == Delivered()
@@ -78,7 +79,7 @@ def test_what_is_not_due_yet_waits(opened: Store) -> None:
 
 def test_it_is_tried_again_after_growing_pauses_and_then_arrives(opened: Store) -> None:
     raised(opened, alert(1))
-    clock = Clock(START + timedelta(seconds=1))
+    clock = HandClock(START + timedelta(seconds=1))
     with webhook(Answer(500), Answer(502), Answer(503), Answer(200)) as server:
         deliver = rounds(opened, server, clock)
         for attempt, pause in enumerate((15, 30, 60), 1):
@@ -98,7 +99,7 @@ def test_it_is_tried_again_after_growing_pauses_and_then_arrives(opened: Store) 
 def test_pauses_end_at_an_hour(opened: Store) -> None:
     raised(opened, alert(1))
     opened.alerts.settle(replace(only(opened), attempts=98))
-    clock = Clock(START + timedelta(days=1))
+    clock = HandClock(START + timedelta(days=1))
     with webhook(Answer(500)) as server:
         assert rounds(opened, server, clock, alerts__attempts=100)().retried == 1
     assert 2_700 <= (only(opened).due_at - clock.now).total_seconds() <= 4_500
@@ -106,7 +107,7 @@ def test_pauses_end_at_an_hour(opened: Store) -> None:
 
 def test_what_failed_together_does_not_return_together(opened: Store) -> None:
     raised(opened, *(alert(number) for number in range(8)))
-    clock = Clock(START + timedelta(days=1))
+    clock = HandClock(START + timedelta(days=1))
     with webhook(Answer(500)) as server:
         for _ in range(8):
             rounds(opened, server, clock)()
@@ -115,7 +116,7 @@ def test_what_failed_together_does_not_return_together(opened: Store) -> None:
 
 def test_it_is_given_up_after_the_attempts_of_the_settings(opened: Store) -> None:
     raised(opened, alert(1))
-    clock = Clock(START + timedelta(days=1))
+    clock = HandClock(START + timedelta(days=1))
     with webhook(Answer(500)) as server:
         deliver = rounds(opened, server, clock, alerts__attempts=3)
         done = []
@@ -130,7 +131,7 @@ def test_it_is_given_up_after_the_attempts_of_the_settings(opened: Store) -> Non
 
 def test_a_server_that_is_down_is_asked_once_a_round(opened: Store) -> None:
     raised(opened, alert(1), alert(2), alert(3))
-    clock = Clock(START + timedelta(minutes=1))
+    clock = HandClock(START + timedelta(minutes=1))
     with webhook(Answer(503)) as server:
         assert rounds(opened, server, clock)() == Delivered(retried=1, reason="Slack answered 503")
     assert len(server.messages) == 1
@@ -138,7 +139,7 @@ def test_a_server_that_is_down_is_asked_once_a_round(opened: Store) -> None:
 
 def test_whoever_asks_for_time_gets_it_and_it_is_no_attempt(opened: Store) -> None:
     raised(opened, alert(1), alert(2))
-    clock = Clock(START + timedelta(minutes=1))
+    clock = HandClock(START + timedelta(minutes=1))
     with webhook(Answer(429, b"", {"Retry-After": "120"}), Answer(200)) as server:
         deliver = rounds(opened, server, clock, alerts__attempts=1)
         assert deliver() == Delivered(retried=1, reason="Slack asks to wait 120 s (429)")
@@ -154,7 +155,7 @@ def test_whoever_asks_for_time_gets_it_and_it_is_no_attempt(opened: Store) -> No
 
 def test_what_is_refused_is_given_up_at_once_and_the_others_go_on(opened: Store) -> None:
     raised(opened, alert(1), alert(2))
-    clock = Clock(START + timedelta(minutes=1))
+    clock = HandClock(START + timedelta(minutes=1))
     with webhook(Answer(404, b"no_service"), Answer(200)) as server:
         done = rounds(opened, server, clock)()
     assert (done.sent, done.retried, done.failed) == (1, 0, 1)
@@ -166,7 +167,7 @@ def test_what_is_refused_is_given_up_at_once_and_the_others_go_on(opened: Store)
 def test_a_private_address_is_given_up_with_the_setting_to_change(opened: Store) -> None:
     raised(opened, alert(1))
     chosen = settings(alerts__slack_webhook=f"https://127.0.0.1:1{PATH}")
-    done = deliver_due(opened, notifiers_of(chosen), chosen, clock=Clock(START + timedelta(minutes=1)))
+    done = deliver_due(opened, notifiers_of(chosen), chosen, clock=HandClock(START + timedelta(minutes=1)))
     assert done.failed == 1
     assert "OFFMAP_ALLOW_PRIVATE_WEBHOOKS=true" in str(only(opened).error)
     assert "SECRET" not in str(only(opened).error)
@@ -174,7 +175,7 @@ def test_a_private_address_is_given_up_with_the_setting_to_change(opened: Store)
 
 def test_without_a_webhook_deliveries_wait_for_one(opened: Store) -> None:
     raised(opened, alert(1), channels=("slack", "pigeon"))
-    clock = Clock(START + timedelta(days=9))
+    clock = HandClock(START + timedelta(days=9))
     assert deliver_due(opened, {}, Settings(), clock=clock) == Delivered()
     with webhook() as server:
         assert rounds(opened, server, clock)() == Delivered(sent=1)
@@ -184,13 +185,13 @@ def test_without_a_webhook_deliveries_wait_for_one(opened: Store) -> None:
 def test_a_delivery_without_its_alert_is_given_up(opened: Store) -> None:
     opened.alerts.settle(DeliveryRow("gone", "slack", "due", 0, START))
     memory = Memory()
-    assert deliver_due(opened, {"slack": memory}, Settings(), clock=Clock()).sent == 0
+    assert deliver_due(opened, {"slack": memory}, Settings(), clock=HandClock(START)).sent == 0
     assert memory.sent == []
     assert (only(opened).state, only(opened).error) == ("failed", "its alert is gone")
 
 
 def test_a_restart_sends_what_was_due_and_nothing_twice(path: str) -> None:
-    clock = Clock(START + timedelta(minutes=1))
+    clock = HandClock(START + timedelta(minutes=1))
     with webhook(Answer(500), Answer(200)) as server:
         with Store.open(path, threads=2) as store:
             raised(store, alert(1), alert(2))
@@ -216,7 +217,7 @@ class Interrupted(Memory):
 
 
 def test_an_interrupt_after_sending_sends_once_more_and_loses_nothing(path: str) -> None:
-    clock = Clock(START + timedelta(minutes=1))
+    clock = HandClock(START + timedelta(minutes=1))
     with Store.open(path, threads=2) as store:
         raised(store, alert(1), alert(2))
         with pytest.raises(KeyboardInterrupt):
@@ -259,7 +260,7 @@ def test_a_process_that_is_killed_while_it_sends_has_it_still_to_send(path: str,
                 over.set()
         with Store.open(path, threads=2) as store:
             assert (only(store).state, only(store).attempts) == ("due", 0)
-            assert rounds(store, server, Clock(START + timedelta(days=1)))() == Delivered(sent=1)
+            assert rounds(store, server, HandClock(START + timedelta(days=1)))() == Delivered(sent=1)
     assert titles(server) == ["Gap: 1", "Gap: 1"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -72,12 +71,6 @@ class Watch:
     def names(self, folder: str = "") -> set[str]:
         place = self.path / folder
         return {one.name for one in place.iterdir() if one.is_file() or one.is_symlink()} if place.exists() else set()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=1) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from ingest_support import NOW, clock
@@ -21,12 +20,6 @@ from monitor.errors import SettingError, StoreError
 from monitor.records import Coordinates, DeadLetter
 from monitor.settings import Settings
 from monitor.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=1) as opened:
-        yield opened
 
 
 @pytest.fixture(autouse=True)

@@ -28,12 +28,6 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 KEY = "a key that somebody was given"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=1) as opened:
-        yield opened
-
-
 @dataclass
 class Answer:
     status: int

@@ -21,12 +21,6 @@ from monitor.errors import InputError, UsageError
 from monitor.store import Store
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb")) as opened:
-        yield opened
-
-
 def lines(count: int) -> list[dict[str, Any]]:
     return [
         {"conversation_id": f"c{number // 3}", "turn_index": number % 3, "user_text": f"q{number}"}

@@ -60,12 +60,6 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Turn]:
         return turns(store)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=2) as opened:
-        yield opened
-
-
 def turns(store: Store) -> dict[int, Turn]:
     keys = store.turns.read(columns=["turn_key"]).column("turn_key").to_pylist()
     return dict(zip(keys, store.turns.fetch(keys), strict=True))

@@ -26,12 +26,6 @@ from monitor.store.dead_letters import Chosen
 ALL = Chosen()
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Any:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=2) as opened:
-        yield opened
-
-
 def letter(position: int, record: Any, reason: str = "in no known format", **more: Any) -> DeadLetter:
     payload = record if isinstance(record, bytes) else orjson.dumps(record)
     at = Coordinates(more.pop("source", "kafka:turns"), more.pop("partition", "0"), position)

@@ -7,8 +7,6 @@ import gzip
 import io
 import json
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -37,12 +35,6 @@ from monitor.settings import Settings
 from monitor.store import Store
 
 PROTOBUF = "application/x-protobuf"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=1) as opened:
-        yield opened
 
 
 @pytest.fixture

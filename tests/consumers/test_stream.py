@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,12 +28,6 @@ from monitor.store import Store
 
 SENT = datetime(2026, 3, 9, 8, 0)
 SOURCE = "kafka:turns"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=2) as opened:
-        yield opened
 
 
 def with_values(**values: object) -> Settings:

@@ -29,12 +29,6 @@ from monitor.store import Store
 SOURCE = "kafka:turns"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=1) as opened:
-        yield opened
-
-
 def messages(first: int, end: int, partition: int = 0) -> list[Message]:
     """Every fifth cannot be read, and none has an id: what is stored twice counts twice."""
     return [

@@ -17,37 +17,31 @@ from monitor.records import Coordinates, DeadLetter, Turn
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.partitions import PartitionRow
+from tests.hand_clock import HandClock
 
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 3, 1, 12)
 HOSTILE = "kafka:<img src=x onerror=\"document.title='owned'\">\u202e"
 
 
-class Clock:
-    now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(NOON)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+def store(tmp_path: Path, clock: HandClock) -> Iterator[Store]:
     with Store.open(str(tmp_path / "live.duckdb"), clock=clock) as opened:
         yield opened
 
 
 def stand(
-    store: Store, clock: Clock, position: int, end: int, partition: str = "0", source: str = "kafka:turns"
+    store: Store, clock: HandClock, position: int, end: int, partition: str = "0", source: str = "kafka:turns"
 ) -> None:
     store.partitions.note([PartitionRow(source, partition, position, end, clock.now, clock.now)])
 
 
-def letters(store: Store, clock: Clock, first: int, count: int) -> None:
+def letters(store: Store, clock: HandClock, first: int, count: int) -> None:
     places = [Coordinates("kafka:turns", "0", number) for number in range(first, first + count)]
     store.dead_letters.append([DeadLetter(place, "in no known format", b"{", clock.now) for place in places])
 
@@ -56,7 +50,7 @@ def flows(course: Course) -> list[tuple[str, float]]:
     return [(flow.source, flow.per_minute) for flow in course.flows]
 
 
-def test_rates_lag_and_letters_of_samples(store: Store, clock: Clock) -> None:
+def test_rates_lag_and_letters_of_samples(store: Store, clock: HandClock) -> None:
     stand(store, clock, 100, 500)
     store.samples.take({"http": 900})
     clock.now += 2 * MINUTE
@@ -77,7 +71,7 @@ def test_rates_lag_and_letters_of_samples(store: Store, clock: Clock) -> None:
     assert ("kafka:turns", 100.0) in flows(ingest_course(store, clock.now))
 
 
-def test_a_partition_that_appears_was_not_read_at_once(store: Store, clock: Clock) -> None:
+def test_a_partition_that_appears_was_not_read_at_once(store: Store, clock: HandClock) -> None:
     stand(store, clock, 10, 10)
     store.samples.take({})
     clock.now += MINUTE
@@ -86,7 +80,7 @@ def test_a_partition_that_appears_was_not_read_at_once(store: Store, clock: Cloc
     assert [rate for _, rate in flows(ingest_course(store, clock.now))] == [0.0]
 
 
-def test_many_partitions_are_few_lines(store: Store, clock: Clock) -> None:
+def test_many_partitions_are_few_lines(store: Store, clock: HandClock) -> None:
     for partition in range(40):
         stand(store, clock, 0, partition, str(partition))
     lags = ingest_course(store, clock.now).lags
@@ -94,7 +88,7 @@ def test_many_partitions_are_few_lines(store: Store, clock: Clock) -> None:
     assert (len(lags), lags[-1].name, lags[-1].points[-1][1]) == (7, "34 others", sum(range(34)))
 
 
-def test_figures_say_why_they_are_empty(store: Store, clock: Clock) -> None:
+def test_figures_say_why_they_are_empty(store: Store, clock: HandClock) -> None:
     course = ingest_course(store, clock.now)
     for figure, words in (
         (throughput_bars(course), "Nothing was read in the last hours"),

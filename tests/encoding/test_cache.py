@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +37,6 @@ class Counting:
             raise RuntimeError("the machine went away")
         self.given.append(list(texts))
         return HashingEncoder().encode(texts, progress=progress)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "offmap.duckdb")) as opened:
-        yield opened
 
 
 def test_what_is_stored_is_the_encoders_vector(store: Store) -> None:

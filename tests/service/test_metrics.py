@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumers.batches import Commit, Counts
@@ -17,12 +14,6 @@ from monitor.store import Store
 from monitor.store.partitions import PartitionRow
 
 NOON = datetime(2026, 3, 1, 12)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "store.duckdb"), threads=1) as opened:
-        yield opened
 
 
 def health() -> Health:

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from monitor.errors import OffmapError
 from monitor.service.timetable import Recurring, Timetable
 from monitor.store import Store
+from tests.hand_clock import HandClock
 
 START = datetime(2026, 3, 1)
 MINUTE = timedelta(minutes=1)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "s.duckdb")) as opened:
-        yield opened
-
-
-def table(store: Store, clock: Clock, *jobs: Recurring) -> Timetable:
+def table(store: Store, clock: HandClock, *jobs: Recurring) -> Timetable:
     return Timetable(store, jobs, clock=clock, retry=timedelta(seconds=30))
 
 
 def test_due_now_then_every_interval_and_missed_runs_once(store: Store) -> None:
-    clock, ran = Clock(), []
+    clock, ran = HandClock(START), []
     jobs = table(store, clock, Recurring("a", 10 * MINUTE, lambda: ran.append(clock.now) or "did"))  # type: ignore[func-returns-value]
     assert jobs.run_due() == [("a", "did")]
     assert jobs.run_due() == []
@@ -47,7 +32,7 @@ def test_due_now_then_every_interval_and_missed_runs_once(store: Store) -> None:
 
 
 def test_a_failure_is_tried_again_with_growing_pauses_and_keeps_its_reason(store: Store) -> None:
-    clock, broken = Clock(), [True]
+    clock, broken = HandClock(START), [True]
 
     def run() -> str:
         if broken[0]:
@@ -67,7 +52,7 @@ def test_a_failure_is_tried_again_with_growing_pauses_and_keeps_its_reason(store
 
 
 def test_the_state_outlives_the_process_and_a_killed_run_is_due_at_once(store: Store) -> None:
-    clock = Clock()
+    clock = HandClock(START)
     table(store, clock, Recurring("a", 60 * MINUTE, lambda: "")).run_due()
     clock.now += MINUTE
     assert table(store, clock, Recurring("a", 60 * MINUTE, lambda: "")).run_due() == []
@@ -83,7 +68,7 @@ def test_the_state_outlives_the_process_and_a_killed_run_is_due_at_once(store: S
 
 
 def test_a_shorter_interval_counts_at_once_and_what_is_wanted_comes_early(store: Store) -> None:
-    clock, wanted = Clock(), [False]
+    clock, wanted = HandClock(START), [False]
     table(store, clock, Recurring("a", 60 * MINUTE, lambda: "")).run_due()
     jobs = table(store, clock, Recurring("a", MINUTE, lambda: "", wanted=lambda: wanted[0]))
     assert jobs.next_due() == clock.now + MINUTE

@@ -16,6 +16,7 @@ from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.dead_letters import Span
 from monitor.store.partitions import PartitionRow
+from tests.hand_clock import HandClock
 
 START = datetime(2026, 3, 2, 6)
 MINUTE = timedelta(minutes=1)
@@ -50,15 +51,8 @@ def test_a_service_that_slept_knows_one_long_span() -> None:
     assert marks.since == START + timedelta(hours=0.1) and marks.whole
 
 
-class Clock:
-    now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 def test_the_service_tells_of_dead_letters_in_what_streams_brought(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = HandClock(START)
     with Store.open(str(tmp_path / "store.duckdb"), clock=clock) as store:
         duties = Duties(store, Settings(), Worker({}), clock=clock, local_url="")
         # Old ones, and those of a file, are none of it.
@@ -102,7 +96,7 @@ def test_what_a_page_asks_for_as_a_command(
     tmp_path: Path, kind: str, parameters: dict[str, object], command: list[str]
 ) -> None:
     with Store.open(str(tmp_path / "store.duckdb")) as store:
-        duties = Duties(store, Settings(), Worker({}), clock=Clock(), local_url="")
+        duties = Duties(store, Settings(), Worker({}), clock=HandClock(START), local_url="")
         assert duties._command("job1", kind, parameters) == command
         nothing = ({}, {"ids": []}, {"reason": " "}, {"all": False})
         for bad in (*nothing, {"ids": ["--all"]}, {"ids": ["dl0123456789ab\n"]}, {"reason": "a\0b"}):

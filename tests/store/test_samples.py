@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,30 +12,24 @@ from monitor.records import Coordinates, DeadLetter
 from monitor.store import Store
 from monitor.store.partitions import PartitionRow
 from monitor.store.samples import FILES, HTTP, KEPT, LETTERS, Sample
+from tests.hand_clock import HandClock
 from tests.store.conftest import NOON
 
 MINUTE = timedelta(minutes=1)
 
 
-class Clock:
-    now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(NOON)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def opened(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+def opened(tmp_path: Path, clock: HandClock) -> Iterator[Store]:
     with Store.open(str(tmp_path / "s.duckdb"), clock=clock) as store:
         yield store
 
 
-def test_every_counter_is_sampled_as_it_is(opened: Store, clock: Clock) -> None:
+def test_every_counter_is_sampled_as_it_is(opened: Store, clock: HandClock) -> None:
     opened.partitions.note([PartitionRow("kafka:turns", "0", 7, 9, NOON)])
     for file in ("file:a", "file:b"):
         opened.offsets.advance(file, "offmap", expected=0, to=40)
@@ -56,7 +50,7 @@ def test_every_counter_is_sampled_as_it_is(opened: Store, clock: Clock) -> None:
     assert sorted(opened.samples.now(), key=lambda one: one.source) == [one for one in now if one.source != HTTP]
 
 
-def test_three_hours_are_kept_whatever_the_clock_does(opened: Store, clock: Clock) -> None:
+def test_three_hours_are_kept_whatever_the_clock_does(opened: Store, clock: HandClock) -> None:
     for minute in range(200):
         clock.now = NOON + minute * MINUTE
         opened.samples.take({})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,12 +25,6 @@ END = START + timedelta(days=35)
 BORDER = END - timedelta(days=7)
 DAY = 86_400_000_000
 ENCODER, RECIPE = "mini", "text"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(str(tmp_path / "s.duckdb"), threads=1) as opened:
-        yield opened
 
 
 def settings(**drift: float) -> Settings:
