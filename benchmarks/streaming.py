@@ -2,10 +2,13 @@
 
     python benchmarks/streaming.py [--messages 60000] [--rounds 3] [--out benchmarks/results/streaming.json]
 
-A broker of our own on one core, the consumer on another one alone. Both loops read the same topic from its start, in turn;
+A broker of our own on one core, the consumer on another one alone. All loops read the same topic from its start, in turn;
 the clock runs from the first message that was polled to the last that was parsed, or committed. Over HTTP the same records
 come as NDJSON, a batch a request, from a client on the first core, and the server has the other; the clock runs until the
 last answer.
+
+kafka-python computes its checksums in Python, and offmap lets it compute them in C (`consumers/checksum.py`): the loop that
+only polls is run both ways. With confluent-kafka too, where it is installed.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +63,7 @@ def produce(bootstrap: str, count: int) -> None:
 
 
 def polled(bootstrap: str, count: int) -> float:
-    """Seconds to poll and parse everything."""
+    """Seconds to poll and parse everything with the client as it is installed."""
     from kafka import KafkaConsumer, TopicPartition
 
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest")
@@ -71,6 +75,31 @@ def polled(bootstrap: str, count: int) -> float:
             for message in messages:
                 orjson.loads(message.value)
             read += len(messages)
+    spent = time.perf_counter() - started
+    consumer.close()
+    return spent
+
+
+def polled_in_c(bootstrap: str, count: int) -> float:
+    """The same with the checksum that offmap gives it."""
+    from consumers.checksum import quicken
+
+    assert quicken(), "google-crc32c has no wheel for this machine"
+    return polled(bootstrap, count)
+
+
+def polled_by_confluent(bootstrap: str, count: int) -> float:
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench", "check.crcs": True})
+    consumer.assign([TopicPartition(TOPIC, 0, 0)])
+    started, read = 0.0, 0
+    while read < count:
+        messages = consumer.consume(BATCH, 1.0)
+        started = started or time.perf_counter()
+        for message in messages:
+            orjson.loads(message.value())
+        read += len(messages)
     spent = time.perf_counter() - started
     consumer.close()
     return spent
@@ -175,12 +204,27 @@ def alone(what: str, bootstrap: str, count: int) -> dict[str, float]:
     return found
 
 
+LOOPS: Mapping[str, Callable[[str, int], float]] = {
+    "polled": polled,
+    "polled_in_c": polled_in_c,
+    "polled_by_confluent": polled_by_confluent,
+    "stored": stored,
+}
+
+
+def measured(what: str, bootstrap: str, count: int) -> None:
+    seconds = LOOPS[what](bootstrap, count)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    found = {"seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "max_rss_mb": used.ru_maxrss / 1024}
+    print(json.dumps(found))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--messages", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "streaming.json")
-    parser.add_argument("--run", choices=("polled", "stored", "served"))
+    parser.add_argument("--run", choices=(*LOOPS, "served"))
     parser.add_argument("--bootstrap", default="")
     chosen = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
@@ -188,40 +232,41 @@ def main() -> None:
         os.sched_setaffinity(0, {cores[-1]})
         if chosen.run == "served":
             served()
-            return
-        seconds = {"polled": polled, "stored": stored}[chosen.run](chosen.bootstrap, chosen.messages)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        found = {"seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "max_rss_mb": used.ru_maxrss / 1024}
-        print(json.dumps(found))
+        else:
+            measured(chosen.run, chosen.bootstrap, chosen.messages)
         return
     from sample_data.broker import broker
 
+    loops = [one for one in LOOPS if one != "polled_by_confluent" or find_spec("confluent_kafka")]
     with broker() as bootstrap:
         produce(bootstrap, chosen.messages)
         rounds = [
             {
-                **{what: alone(what, bootstrap, chosen.messages) for what in ("polled", "stored")},
+                **{what: alone(what, bootstrap, chosen.messages) for what in loops},
                 "posted": {"seconds": posted(cores, chosen.messages)},
             }
             for _ in range(chosen.rounds)
         ]
-    ratios = {
-        what: statistics.median(one["polled"]["seconds"] / one[what]["seconds"] for one in rounds)
-        for what in ("stored", "posted")
-    }
-    result = {
-        "messages": chosen.messages,
-        "machine": {"cores": len(cores), "python": platform.python_version(), "load": os.getloadavg()},
-        "rounds": rounds,
-        "polled_per_second": chosen.messages / statistics.median(one["polled"]["seconds"] for one in rounds),
-        "stored_per_second": chosen.messages / statistics.median(one["stored"]["seconds"] for one in rounds),
-        "posted_per_second": chosen.messages / statistics.median(one["posted"]["seconds"] for one in rounds),
-        "stored_rate_of_polled": ratios["stored"],
-        "posted_rate_of_polled": ratios["posted"],
-    }
-    text = json.dumps(result, indent=1)
+    text = json.dumps(summary(rounds, chosen.messages, len(cores)), indent=1)
     print(text)
     chosen.out.write_text(f"{text}\n")
+
+
+def summary(rounds: Sequence[Mapping[str, Mapping[str, float]]], messages: int, cores: int) -> dict[str, Any]:
+    def ratio(to: str, of: str) -> float:
+        """How fast one is as a share of the other, in the same round; the median of the rounds."""
+        return statistics.median(one[of]["seconds"] / one[to]["seconds"] for one in rounds)
+
+    return {
+        "messages": messages,
+        "machine": {"cores": cores, "python": platform.python_version(), "load": os.getloadavg()},
+        "rounds": rounds,
+        "per_second": {
+            what: messages / statistics.median(one[what]["seconds"] for one in rounds) for what in rounds[0]
+        },
+        "stored_rate_of": {what: ratio("stored", what) for what in rounds[0] if what.startswith("polled")},
+        "posted_rate_of": {what: ratio("posted", what) for what in rounds[0] if what.startswith("polled")},
+    }
 
 
 if __name__ == "__main__":

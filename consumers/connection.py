@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from consumers import checksum
 from consumers.diagnosis import answering, check_ca, refused, wrong_setting
 from consumers.source import SourceAway
 from monitor.errors import SettingError
@@ -24,6 +25,7 @@ def connect(make: Callable[..., Any], settings: KafkaSettings, **options: Any) -
     from kafka.errors import KafkaError
     from kafka.net import KafkaNetClient
 
+    checksum.quicken()
     # It reports every reconnection as an error: how the source is, is said by us.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     _check_addresses(settings.bootstrap)

@@ -91,6 +91,8 @@ def _number(name: str, value: Any) -> float:
 
 
 def _positive(name: str, value: Any) -> float:
+    if type(value) is float and 0 <= value < math.inf:
+        return value
     number = _number(name, value)
     if number < 0:
         raise RecordError(f"{name}: expected 0 or more, got {shown(value)}")
@@ -98,6 +100,8 @@ def _positive(name: str, value: Any) -> float:
 
 
 def _whole(name: str, value: Any) -> int:
+    if type(value) is int and 0 <= value <= MAX_INTEGER:
+        return value
     number = _number(name, value)
     if number != int(number) or not 0 <= number <= MAX_INTEGER:
         raise RecordError(f"{name}: expected a whole number from 0 to {MAX_INTEGER}, got {shown(value)}")

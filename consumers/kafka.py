@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from consumers.connection import CONNECT_MS, connect, meaning
@@ -17,6 +17,7 @@ from monitor.settings import KafkaSettings
 
 __all__ = ["KafkaSource"]
 
+_EPOCH = datetime(1970, 1, 1)
 #: A member that died is waited for so long at the next start; and a broker may let a group form for half of it.
 _SESSION_MS = 10_000
 #: A topic or partition that is made later is found after so long.
@@ -93,23 +94,28 @@ class KafkaSource:
         if not found:
             self._look_for_reasons()
             return []
-        read = [
-            Message(one.partition, one.offset, _moment(one.timestamp), one.value, _headers(one.headers), one.key)
-            for messages in found.values()
-            for one in messages
-        ]
-        for partition, offset in {one.partition: one.offset for one in reversed(read)}.items():
-            if offset > self._read.get(partition, 0) + 1:
-                self._skipped(partition, offset)
-            if offset < self._read.get(partition, 0):
-                # The broker was asked for what lies behind the end, and begins at the beginning.
-                raise LogRestarted(
-                    f"partition {partition} of {self._settings.topic} ends before {self._read[partition]:,}, where the "
-                    "store stands: the topic was made again, or cut"
-                )
-        self._read.update((one.partition, one.offset + 1) for one in read)
+        read: list[Message] = []
+        for where, messages in found.items():
+            self._follow(where.partition, messages[0].offset, messages[-1].offset)
+            read += [
+                Message(one.partition, one.offset, _moment(one.timestamp), one.value, _headers(one.headers), one.key)
+                for one in messages
+            ]
         self._moved_at = time.monotonic()
         return read
+
+    def _follow(self, partition: int, first: int, last: int) -> None:
+        """The messages from `first` to `last` came. Are they those that should have come?"""
+        read = self._read.get(partition, 0)
+        if first > read + 1:
+            self._skipped(partition, first)
+        if first < read:
+            # The broker was asked for what lies behind the end, and begins at the beginning.
+            raise LogRestarted(
+                f"partition {partition} of {self._settings.topic} ends before {read:,}, where the store stands: "
+                "the topic was made again, or cut"
+            )
+        self._read[partition] = last + 1
 
     def _fails(self, meaning: Exception, seconds: float) -> None:
         """Whoever leaves the group disturbs all of it: a broker that hesitates is given some time first."""
@@ -281,13 +287,14 @@ class KafkaSource:
 
 
 def _headers(headers: Sequence[tuple[str, bytes | None]] | None) -> tuple[tuple[str, bytes], ...]:
-    return tuple((name, value or b"") for name, value in headers or ())
+    return tuple([(name, value or b"") for name, value in headers]) if headers else ()
 
 
 def _moment(milliseconds: int) -> datetime:
     """The time of a message; that of reading it when it has none, or one that a producer made up and no calendar holds."""
     try:
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds >= 0 else datetime.now(UTC)
-    except (ValueError, OverflowError, OSError):
-        moment = datetime.now(UTC)
-    return moment.replace(tzinfo=None)
+        if milliseconds >= 0:
+            return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        pass
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
+from monitor.records import streamed
 
 __all__ = ["MAX_RECORD", "RawRecord", "parse_record"]
 
@@ -14,7 +15,7 @@ MAX_RECORD = 16 << 20
 _KEPT_OF_TOO_LONG = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
+@streamed
 class RawRecord:
     """One record. `position` counts from 0: the line, the element, the row."""
 

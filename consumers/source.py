@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from monitor.errors import OffmapError
+from monitor.records import streamed
 
 __all__ = ["LogRestarted", "Memory", "Message", "Source", "SourceAway"]
 
@@ -20,7 +21,7 @@ class LogRestarted(OffmapError):
     """The log ends before the place where the store stands: it was deleted and made again, or cut."""
 
 
-@dataclass(frozen=True, slots=True)
+@streamed
 class Message:
     """One message. `value` is None for a tombstone of a compacted topic."""
 

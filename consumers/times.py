@@ -22,7 +22,7 @@ from typing import Any
 
 from consumers.fields import shown
 from monitor.errors import RecordError, UsageError
-from monitor.records import Window, key_of, parse_time
+from monitor.records import Window, key_of, parse_time, streamed
 
 __all__ = ["NOW", "Dated", "Reading", "TimesRule", "read_time"]
 
@@ -30,7 +30,7 @@ _EARLIEST = datetime(2000, 1, 1)  # no log of a language model is older: such a 
 _AHEAD = timedelta(days=2)  # a clock that is off by a zone or a day is still a clock
 
 
-@dataclass(frozen=True, slots=True)
+@streamed
 class Reading:
     """A record's own time, or None and why it cannot be used."""
 
@@ -38,7 +38,7 @@ class Reading:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@streamed
 class Dated:
     """A turn's time, and its metadata with a note when the time is not the record's own."""
 

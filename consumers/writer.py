@@ -250,16 +250,19 @@ class Writer:
         if hand is None:
             self._unload(len(parcel.messages), sum(map(_size, parcel.messages)))
             return
+        batch, partition, last = hand.batch, str(parcel.partition), None
         for message in parcel.messages:
             size = _size(message)
-            if message.offset < hand.batch.position:  # it was delivered before, or the store has it
+            if message.offset < batch.position:  # it was delivered before, or the store has it
                 self._unload(1, size)
                 continue
-            if not hand.batch.records:
+            if not batch.records:
                 hand.since, hand.first = time.monotonic(), message.at
             hand.size += size
-            self._decode(hand.batch, message)
-            self._last[message.partition] = message.at
+            self._decode(batch, message, partition)
+            last = message.at
+        if last is not None:
+            self._last[parcel.partition] = last
 
     def _hand(self, parcel: _Parcel) -> _Hand | None:
         """What is in hand of the parcel's partition; None when the partition is not ours any more."""
@@ -283,12 +286,12 @@ class Writer:
         with self._changed:
             return self._tenures[partition] == tenure
 
-    def _decode(self, batch: Batch, message: Message) -> None:
+    def _decode(self, batch: Batch, message: Message, partition: str) -> None:
         if message.value is None:  # a tombstone of a compacted topic
             batch.skip(message.offset)
             return
         record = parse_record(message.offset, message.value)
-        at = Coordinates(self._intake.source, str(message.partition), message.offset)
+        at = Coordinates(self._intake.source, partition, message.offset)
         decoder = decoder_of(record, self._intake.decoders)
         batch.take(
             record,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b, sha256
-from typing import Any
+from struct import Struct
+from typing import Any, TypeVar, dataclass_transform
 
 __all__ = [
     "EVENT_KINDS",
@@ -24,9 +25,24 @@ __all__ = [
     "key_of",
     "parse_time",
     "short_hash",
+    "streamed",
     "turn_key",
 ]
 
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True)
+def streamed(made: type[T]) -> type[T]:
+    """A frozen dataclass for those that are made for every message of a stream.
+
+    It is the type checker that holds it frozen. What holds a dataclass frozen at run time sets each field by a call: 4.5
+    microseconds for a `Turn` and not 0.9, where a whole message has 40.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(made)
+
+
+_LENGTH = Struct("<Q")
 EVENT_KINDS = ("feedback", "outcome", "deletion")
 
 
@@ -39,8 +55,9 @@ def key_of(*parts: str) -> int:
     whole = b""
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        whole += len(data).to_bytes(8, "little") + data
-    return int.from_bytes(blake2b(whole, digest_size=8).digest(), "little")
+        whole += _LENGTH.pack(len(data)) + data
+    key: int = _LENGTH.unpack(blake2b(whole, digest_size=8).digest())[0]
+    return key
 
 
 def turn_key(tenant: str | None, turn_id: str) -> int:
@@ -74,7 +91,7 @@ def parse_time(value: object) -> datetime:
     elif isinstance(value, str):
         text = value.strip()
         # Before ISO: a colon is optional there, and so 13 digits can be read as a date and a time of long ago.
-        if _EPOCH_TEXT.fullmatch(text):
+        if text[4:5] != "-" and _EPOCH_TEXT.fullmatch(text):
             return _from_epoch(float(text) if "." in text else int(text))
         moment = datetime.fromisoformat(text)
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -102,7 +119,7 @@ def _from_epoch(value: int | float) -> datetime:
         raise ValueError(f"not a time: {value!r}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@streamed
 class Coordinates:
     """Where a record came from: a source (`file:<sha256>` or a topic), its partition, and the record's position."""
 
@@ -116,13 +133,14 @@ class Coordinates:
         return "dl" + sha256(f"{self.source}\n{self.partition}\n{self.position}".encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@streamed
 class Turn:
     """One user message and the reply to it: the unit that is counted, embedded and exported.
 
     Field by field offmap's own JSON (`consumers/turn.schema.json`). Lists and mappings hold plain JSON values.
     """
 
+    _: KW_ONLY
     turn_id: str
     user_text: str
     created_at: datetime

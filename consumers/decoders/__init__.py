@@ -41,7 +41,11 @@ def decoder_of(record: RawRecord, decoders: Sequence[Decoder]) -> Decoder | None
     """The one decoder there is, or the first that knows the record."""
     if len(decoders) == 1:
         return decoders[0]
-    return next((one for one in decoders if record.reason is None and one.matches(record.value)), None)
+    if record.reason is None:
+        for one in decoders:
+            if one.matches(record.value):
+                return one
+    return None
 
 
 def decoder_named(name: str) -> Decoder:

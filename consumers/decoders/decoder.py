@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from consumers.times import NOW, Dated, TimesRule
-from monitor.records import Coordinates, Event, Turn
+from monitor.records import Coordinates, Event, Turn, streamed
 
 __all__ = ["Decoded", "Decoder", "Defaults", "default_id"]
 
 
-@dataclass(frozen=True, slots=True)
+@streamed
 class Defaults:
     """What a record does not say: the rule for times, and the moment when it was read."""
 
@@ -33,7 +32,7 @@ class Defaults:
         return self.times.dated(value, conversation_id, turn_index, metadata, self.now, name=name)
 
 
-@dataclass(frozen=True, slots=True)
+@streamed
 class Decoded:
     """What one record held. Both empty: a well-formed record without a user's message."""
 

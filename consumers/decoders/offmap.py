@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from monitor.records import EVENT_KINDS, Coordinates, Event, Turn, short_hash
 
 __all__ = ["OffmapDecoder"]
 
+# A call with names finds its parameters at once when they are the very same strings, and the parser makes its own.
+_READERS = {name: (sys.intern(name), read) for name, read in FIELDS.items()}
 _EVENT_KEYS = frozenset({"event", "turn_id", "created_at", "tenant", "metadata", *EVENT_FIELDS})
 
 
@@ -41,11 +44,15 @@ def _turn(record: Mapping[str, Any], at: Coordinates, defaults: Defaults) -> Tur
     values: dict[str, Any] = {}
     open_to_more = False
     for name, value in record.items():
-        read = FIELDS.get(name)
-        if read is None:
+        if value is None:
+            open_to_more |= name not in _READERS
+            continue
+        found = _READERS.get(name)
+        if found is None:
             open_to_more = True
-        elif value is not None:
-            values[name] = read(name, value)
+        else:
+            own, read = found
+            values[own] = read(own, value)
     if not values["user_text"].strip():
         raise RecordError("user_text: blank")
     metadata = _metadata(record, FIELDS) if open_to_more else values.get("metadata") or None

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from monitor.records import Turn, turn_key
+from monitor.records import Turn, streamed, turn_key
 from monitor.store.rows import json_text, shape
 
 __all__ = ["TURN", "Batch", "Incoming", "Merged", "Row", "content_hash", "incoming", "merge", "resolve"]
@@ -31,7 +31,7 @@ _ID = TURN.names.index("turn_id")
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@streamed
 class Incoming:
     """A turn on its way into the store."""
 

@@ -220,26 +220,19 @@ def _checked(columns: Sequence[str] | None) -> Sequence[str]:
 
 
 def _table(rows: dict[int, Row], hashes: dict[int, bytes], arrived: dict[int, datetime], now: datetime) -> pa.Table:
-    columns = zip(*rows.values(), strict=True)
+    columns = list(zip(*rows.values(), strict=True))
     # Most fields of most logs are empty: a column of nulls is made at once.
     table = {
-        item.name: pa.array(values, item.type)
-        if any(one is not None for one in values)
-        else pa.nulls(len(rows), item.type)
-        for item, values in zip(TURN.schema, columns, strict=True)
+        item.name: pa.nulls(len(rows), item.type) if column.count(None) == len(rows) else pa.array(column, item.type)
+        for item, column in zip(TURN.schema, columns, strict=True)
     }
+    named = list(zip(columns[_TENANT], columns[_CONVERSATION], strict=True))
+    conversations = {(tenant, id): key_of(tenant or "", id) for tenant, id in set(named)}
     keys = list(rows)
-    conversations: dict[tuple[str, str], int] = {}
-    for row in rows.values():
-        named = (row[_TENANT] or "", row[_CONVERSATION])
-        if named not in conversations:
-            conversations[named] = key_of(*named)
     return pa.table(
         {
             "turn_key": pa.array(keys, KEY),
-            "conversation_key": pa.array(
-                [conversations[row[_TENANT] or "", row[_CONVERSATION]] for row in rows.values()], KEY
-            ),
+            "conversation_key": pa.array([conversations[one] for one in named], KEY),
             "content_hash": pa.array([hashes.get(key) or content_hash(row) for key, row in rows.items()], pa.binary()),
             "ingested_at": pa.array([arrived.get(key, now) for key in keys], pa.timestamp("us")),
             **table,
