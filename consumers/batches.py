@@ -65,12 +65,14 @@ class _Stretch:
 
 @dataclass(slots=True)
 class Batch:
-    """What was read since the last commit of one partition. `position` is the next record to read."""
+    """What was read since the last commit of one partition. `position` is the next record to read, and `refused` the number of
+    spans and items that could not be read in records whose rest could."""
 
     position: int
     records: int = 0
     size: int = 0
     empty: int = 0
+    refused: int = 0
     stretches: list[_Stretch] = field(default_factory=lambda: [_Stretch()])
     letters: list[DeadLetter] = field(default_factory=list)
 
@@ -85,17 +87,22 @@ class Batch:
         headers: Sequence[tuple[str, bytes]] = (),
         key: bytes | None = None,
     ) -> None:
-        """Decode a record and keep what it holds, or keep it as a dead letter with the reason."""
+        """Decode a record and keep what it holds; keep it as a dead letter with the reason when it, or a part of it, cannot be
+        read."""
         decoded = _decode(record, decoder, at, defaults)
         self.records += 1
         self.size += len(record.payload)
         self.position = record.position + 1
-        if isinstance(decoded, str):
+        fault = decoded if isinstance(decoded, str) else decoded.fault
+        if fault:
             payload = redact_payload(record.payload) if redact else record.payload
             named = tuple((name, _header(value, redact)) for name, value in headers)
             kept = redact_payload(key) if redact and key is not None else key
-            self.letters.append(DeadLetter(at, decoded, payload, defaults.now, named, kept))
+            # Whole, also where the rest is stored: read again, the rest is known, and what is new is added.
+            self.letters.append(DeadLetter(at, fault, payload, defaults.now, named, kept))
+        if isinstance(decoded, str):
             return
+        self.refused += decoded.refused
         self.empty += not decoded.turns and not decoded.events
         self._add_turns(map(redact_turn, decoded.turns) if redact else decoded.turns)
         for event in decoded.events:

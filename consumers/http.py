@@ -193,7 +193,7 @@ class HttpIntake:
         self._store_batch(batch)
         if not faults:
             return {"partialSuccess": {}}
-        rejected = sum(1 for _ in raw_spans(record.value)) or 1
+        rejected = batch.refused or sum(1 for _ in raw_spans(record.value)) or 1
         return {"partialSuccess": {"rejectedSpans": rejected, "errorMessage": faults[0]["fault"]}}
 
     def _check_size(self, body: bytes) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol
 
 from consumers.times import NOW, Dated, TimesRule
+from monitor.errors import RecordError
 from monitor.records import Coordinates, Event, Turn, streamed
 
-__all__ = ["Decoded", "Decoder", "Defaults", "default_id"]
+__all__ = ["Decoded", "Decoder", "Defaults", "Pieces", "default_id"]
+
+REST_IS_STORED = "the other traces of the record are stored"
 
 
 @streamed
@@ -34,10 +38,49 @@ class Defaults:
 
 @streamed
 class Decoded:
-    """What one record held. Both empty: a well-formed record without a user's message."""
+    """What one record held. Both empty: a well-formed record without a user's message.
+
+    `fault` is why a part of it could not be read where the rest could, and `refused` the number of its spans or items that
+    are left out for it. Such a record is kept as a dead letter beside the rows of its rest.
+    """
 
     turns: tuple[Turn, ...] = ()
     events: tuple[Event, ...] = ()
+    fault: str = ""
+    refused: int = 0
+
+
+class Pieces:
+    """The traces of one record, each read for itself: a bad one takes none of its neighbours with it."""
+
+    def __init__(self) -> None:
+        self._turns: list[Turn] = []
+        self._events: list[Event] = []
+        self._fault, self._refused = "", 0
+
+    @contextmanager
+    def one(self, size: int = 1) -> Iterator[None]:
+        """Read one within it: its `RecordError` refuses that one, of so many spans or items."""
+        try:
+            yield
+        except RecordError as error:
+            self.refuse(str(error), size)
+
+    def refuse(self, reason: str, size: int = 1) -> None:
+        self._fault = self._fault or reason
+        self._refused += size
+
+    def add(self, decoded: Decoded) -> None:
+        self._turns += decoded.turns
+        self._events += decoded.events
+
+    def decoded(self) -> Decoded:
+        """Everything that could be read. Raises the first `RecordError` where nothing could."""
+        if not self._fault:
+            return Decoded(tuple(self._turns), tuple(self._events))
+        if not self._turns and not self._events:
+            raise RecordError(self._fault)
+        return Decoded(tuple(self._turns), tuple(self._events), f"{self._fault}; {REST_IS_STORED}", self._refused)
 
 
 class Decoder(Protocol):

@@ -25,9 +25,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consumers.decoders.decoder import Decoded, Defaults
+from consumers.decoders.decoder import Decoded, Defaults, Pieces
 from consumers.decoders.interaction import SUMS, Interaction, Listed, moment_of, turn_of
-from consumers.decoders.otlp import Span
+from consumers.decoders.otlp import Span, Unread
 from consumers.decoders.step import Judgement, Step
 from consumers.fields import check, check_text
 from monitor.errors import RecordError
@@ -64,24 +64,33 @@ class _Place:
     judging: bool = False
 
 
-def decode_spans(spans: Iterable[Span], step_of: Callable[[Span], Step | None], defaults: Defaults) -> Decoded:
-    """Turns and feedback of the spans, trace by trace. Raises `RecordError` for scores whose turn is not among them."""
+def decode_spans(spans: Iterable[Span | Unread], step_of: Callable[[Span], Step | None], defaults: Defaults) -> Decoded:
+    """Turns and feedback of the spans, trace by trace: a span that cannot be read spoils its own trace. Raises `RecordError`
+    where no trace can be read, and for scores whose turn is not among the spans."""
     traces: dict[str, dict[str, Span]] = defaultdict(dict)
+    spoiled: dict[str, str] = {}
+    pieces = Pieces()
     for span in spans:
+        if isinstance(span, Unread):
+            pieces.refuse(span.reason)
+            if span.trace_id is not None:
+                spoiled.setdefault(span.trace_id, span.reason)
+            continue
         members = traces[span.trace_id]
         known = members.get(span.span_id)
         members[span.span_id] = span if known is None else _both(known, span)
-    turns: list[Turn] = []
-    events: list[Event] = []
     lost: str | None = None
     for trace_id, members in traces.items():
-        trace = _Trace(trace_id, members, step_of)
-        turns += trace.turns(defaults)
-        events += trace.events(defaults)
-        lost = lost or trace.lost
-    if lost and not turns and not events:
+        with pieces.one(len(members)):
+            if trace_id in spoiled:
+                raise RecordError(spoiled[trace_id])
+            trace = _Trace(trace_id, members, step_of)
+            pieces.add(Decoded(tuple(trace.turns(defaults)), tuple(trace.events(defaults))))
+            lost = lost or trace.lost
+    decoded = pieces.decoded()
+    if lost and not decoded.turns and not decoded.events:
         raise RecordError(f"{lost}: a score without its turn; export the span that it is about in the same record")
-    return Decoded(tuple(turns), tuple(events))
+    return decoded
 
 
 class _Trace:

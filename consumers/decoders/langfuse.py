@@ -7,12 +7,12 @@ or -1; one without a number is an outcome event with its label. What a batch lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from consumers.decoders.decoder import Decoded, Defaults
+from consumers.decoders.decoder import Decoded, Defaults, Pieces
 from consumers.decoders.trace import Step, Trace, between, identifier, listed, moment, mounted, objects, read
 from consumers.decoders.transcript import Answered, answered, asked, unwrapped
 from consumers.fields import MAX_INTEGER, check, check_text, shown, type_word
@@ -41,6 +41,10 @@ class _Parts:
     observations: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     scores: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        return (self.body is not None) + len(self.observations) + len(self.scores)
+
     def observe(self, where: str, observation: Mapping[str, Any]) -> None:
         """Add an observation, or lay an update over it."""
         name = identifier(f"{where}id", observation.get("id")) or where
@@ -58,7 +62,7 @@ class LangfuseDecoder:
             return False
         batch = record.get("batch")
         if isinstance(batch, list):
-            return bool(batch) and all(map(_is_ingested, batch))
+            return any(map(_is_ingested, batch))
         if isinstance(record.get("trace"), dict) and isinstance(record.get("observations"), list):
             return _is_trace(record["trace"])
         return _is_trace(record) or _is_observation(record) or _is_score(record)
@@ -66,15 +70,15 @@ class LangfuseDecoder:
     def decode(self, record: Any, at: Coordinates, defaults: Defaults) -> Decoded:
         if not isinstance(record, dict):
             raise RecordError(f"expected an object, got {type_word(record)}")
+        pieces = Pieces()
         if "batch" in record:
-            found, is_whole = _batch(record["batch"], defaults.now), False
+            found, is_whole = _batch(record["batch"], defaults.now, pieces), False
         else:
             found, is_whole = _single(record)
-        decoded = [_decoded(trace_id, parts, defaults, is_whole=is_whole) for trace_id, parts in found.items()]
-        return Decoded(
-            tuple(turn for one in decoded for turn in one.turns),
-            tuple(event for one in decoded for event in one.events),
-        )
+        for trace_id, parts in found.items():
+            with pieces.one(parts.size):
+                pieces.add(_decoded(trace_id, parts, defaults, is_whole=is_whole))
+        return pieces.decoded()
 
 
 def _is_ingested(item: Any) -> bool:
@@ -129,47 +133,56 @@ def _single(record: dict[str, Any]) -> tuple[dict[str, _Parts], bool]:
     return {_trace_id("id", record.get("id")): parts}, True
 
 
-def _batch(batch: Any, now: datetime) -> dict[str, _Parts]:
+def _batch(batch: Any, now: datetime, pieces: Pieces) -> dict[str, _Parts]:
     """The traces of a batch, updates laid over what they update, in the order of their times."""
     found: dict[str, _Parts] = {}
     belongs: dict[str, str] = {}
+    bodies: list[tuple[str, str, dict[str, Any]]] = []
+    for position, item in enumerate(listed("batch", batch)):
+        with pieces.one():
+            bodies.append(_body(f"batch[{position}]", item))
     for where, what, item in sorted(
-        _bodies(batch), key=lambda one: moment("timestamp", one[2].get("timestamp"), now) or datetime.min
+        bodies, key=lambda one: moment("timestamp", one[2].get("timestamp"), now) or datetime.min
     ):
-        body = item["body"]
-        own = identifier(f"{where}.body.id", body.get("id"))
-        trace_id = identifier(f"{where}.body.traceId", body.get("traceId"))
-        if what == "trace":
-            parts = found.setdefault(_trace_id(f"{where}.body.id", own or item.get("id")), _Parts())
-            parts.where = parts.where or f"{where}.body."
-            parts.body = mounted(parts.body or {"timestamp": item.get("timestamp")}, body)
-        elif what == "score" and trace_id:
-            dated = {"timestamp": item.get("timestamp"), **body}
-            found.setdefault(trace_id, _Parts()).scores.append((f"{where}.body.", dated))
-        elif what not in ("score", "sdk") and (own or trace_id):
-            # Langfuse makes a trace of its own for an observation that names none; an update may leave it out.
-            trace_id = trace_id or belongs.get(own or "") or (own if item["type"].endswith("-create") else None)
-            if trace_id is not None:
-                belongs[own or ""] = trace_id
-                named = body if what == "observation" else {"type": what.upper(), **body}
-                found.setdefault(trace_id, _Parts()).observe(f"{where}.body.", {**named, "id": own})
+        with pieces.one():
+            _sort_in(found, belongs, where, what, item)
     return found
 
 
-def _bodies(batch: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for position, item in enumerate(listed("batch", batch)):
-        where = f"batch[{position}]"
-        if not isinstance(item, dict):
-            raise RecordError(f"{where}: expected an object, got {type_word(item)}")
-        what = _ingested(item.get("type"))
-        if what is None:
-            raise RecordError(
-                f"{where}.type: expected a type of the ingestion API such as trace-create, generation-update or "
-                f"score-create, got {shown(item.get('type'))}"
-            )
-        if not isinstance(item.get("body"), dict):
-            raise RecordError(f"{where}.body: expected an object, got {type_word(item.get('body'))}")
-        yield where, what, item
+def _sort_in(found: dict[str, _Parts], belongs: dict[str, str], where: str, what: str, item: dict[str, Any]) -> None:
+    """Put one item of a batch to its trace. `belongs` says of which trace an observation is."""
+    body = item["body"]
+    own = identifier(f"{where}.body.id", body.get("id"))
+    trace_id = identifier(f"{where}.body.traceId", body.get("traceId"))
+    if what == "trace":
+        parts = found.setdefault(_trace_id(f"{where}.body.id", own or item.get("id")), _Parts())
+        parts.where = parts.where or f"{where}.body."
+        parts.body = mounted(parts.body or {"timestamp": item.get("timestamp")}, body)
+    elif what == "score" and trace_id:
+        dated = {"timestamp": item.get("timestamp"), **body}
+        found.setdefault(trace_id, _Parts()).scores.append((f"{where}.body.", dated))
+    elif what not in ("score", "sdk") and (own or trace_id):
+        # Langfuse makes a trace of its own for an observation that names none; an update may leave it out.
+        trace_id = trace_id or belongs.get(own or "") or (own if item["type"].endswith("-create") else None)
+        if trace_id is not None:
+            belongs[own or ""] = trace_id
+            named = body if what == "observation" else {"type": what.upper(), **body}
+            found.setdefault(trace_id, _Parts()).observe(f"{where}.body.", {**named, "id": own})
+
+
+def _body(where: str, item: Any) -> tuple[str, str, dict[str, Any]]:
+    """An item of a batch: its name for errors, what it brings, and itself."""
+    if not isinstance(item, dict):
+        raise RecordError(f"{where}: expected an object, got {type_word(item)}")
+    what = _ingested(item.get("type"))
+    if what is None:
+        raise RecordError(
+            f"{where}.type: expected a type of the ingestion API such as trace-create, generation-update or "
+            f"score-create, got {shown(item.get('type'))}"
+        )
+    if not isinstance(item.get("body"), dict):
+        raise RecordError(f"{where}.body: expected an object, got {type_word(item.get('body'))}")
+    return where, what, item
 
 
 def _trace_id(where: str, value: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from consumers.decoders.decoder import Decoded, Defaults
+from consumers.decoders.decoder import Decoded, Defaults, Pieces
 from consumers.decoders.trace import Step, Trace, between, identifier, listed, moment, mounted, read
 from consumers.decoders.transcript import Answered, answered, asked
 from consumers.fields import check, check_text, type_word
@@ -37,6 +37,8 @@ _KNOWN = frozenset(
 )
 # Whose words a score is, when a run has several.
 _HUMAN = re.compile(r"user|thumb|feedback|rating|like", re.IGNORECASE)
+# A run that is to be read: its name for errors, the trace and the run that it stands in, and itself.
+_Waiting = tuple[str, tuple[str, str] | None, Any]
 _SEGMENT = re.compile(r"\d{8}T\d{6,}Z")
 
 
@@ -45,6 +47,8 @@ class _Runs:
     """The runs of one trace that a record holds, by id, each with its name for errors."""
 
     runs: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    #: What a run within cannot be read for. The trace without it would be another.
+    fault: str = ""
 
     def add(self, where: str, run_id: str, run: Mapping[str, Any]) -> None:
         place, before = self.runs.get(run_id, (where, {}))
@@ -61,7 +65,7 @@ class LangSmithDecoder:
             return False
         if _is_batch(record):
             runs = [*(record.get("post") or ()), *(record.get("patch") or ())]
-            return bool(runs) and all(map(_is_run, runs))
+            return any(map(_is_run, runs))
         return _is_run(record) or _is_feedback(record)
 
     def decode(self, record: Any, at: Coordinates, defaults: Defaults) -> Decoded:
@@ -71,14 +75,16 @@ class LangSmithDecoder:
             return _feedback(record, defaults.now)
         is_batch = _is_batch(record)
         found: dict[str, _Runs] = {}
+        pieces = Pieces()
         for part in ("post", "patch") if is_batch else ("",):
             runs = listed(part, record.get(part)) if part else [record]
-            _gather(found, part, runs)
-        decoded = [_decoded(trace_id, one, defaults, is_whole=not is_batch) for trace_id, one in found.items()]
-        return Decoded(
-            tuple(turn for one in decoded for turn in one.turns),
-            tuple(event for one in decoded for event in one.events),
-        )
+            _gather(found, part, runs, pieces)
+        for trace_id, one in found.items():
+            with pieces.one(len(one.runs)):
+                if one.fault:
+                    raise RecordError(one.fault)
+                pieces.add(_decoded(trace_id, one, defaults, is_whole=not is_batch))
+        return pieces.decoded()
 
 
 def _is_batch(record: Mapping[str, Any]) -> bool:
@@ -98,33 +104,44 @@ def _is_feedback(record: Mapping[str, Any]) -> bool:
     return "key" in record and "score" in record and ("run_id" in record or "trace_id" in record)
 
 
-def _gather(found: dict[str, _Runs], part: str, runs: Sequence[Any]) -> None:
+def _gather(found: dict[str, _Runs], part: str, runs: Sequence[Any], pieces: Pieces) -> None:
     """Sort runs and the runs inside them by their traces."""
-    waiting: list[tuple[str, tuple[str, str] | None, Any]] = [
-        (f"{part}[{position}]" if part else "", None, run) for position, run in enumerate(runs)
-    ]
+    waiting: list[_Waiting] = [(f"{part}[{position}]" if part else "", None, run) for position, run in enumerate(runs)]
     known = {run_id: trace_id for trace_id, one in found.items() for run_id in one.runs}
     for where, parent, run in waiting:  # grows while it is read: children stand behind all that are above them
-        if not isinstance(run, dict):
-            raise RecordError(f"{where}: expected an object, got {type_word(run)}")
-        prefix = f"{where}." if where else ""
-        run_id = identifier(f"{prefix}id", run.get("id"))
-        if run_id is None:
-            raise RecordError(f"{prefix}id: missing; a run is known by its id")
-        above = identifier(f"{prefix}parent_run_id", run.get("parent_run_id"))
-        if parent is not None and above is None:
-            above = parent[1]
-        trace_id = (
-            identifier(f"{prefix}trace_id", run.get("trace_id"))
-            or _first_of_order(run.get("dotted_order"))
-            or (parent[0] if parent else known.get(run_id) or known.get(above or ""))
-            or above
-            or run_id
-        )
-        known[run_id] = trace_id
-        found.setdefault(trace_id, _Runs()).add(prefix, run_id, {**run, "parent_run_id": above})
-        children = listed(f"{prefix}child_runs", run.get("child_runs"))
-        waiting += [(f"{prefix}child_runs[{n}]", (trace_id, run_id), child) for n, child in enumerate(children)]
+        with pieces.one():
+            try:
+                waiting += _sort_in(found, known, where, parent, run)
+            except RecordError as error:
+                if parent is not None:
+                    found[parent[0]].fault = str(error)
+                raise
+
+
+def _sort_in(
+    found: dict[str, _Runs], known: dict[str, str], where: str, parent: tuple[str, str] | None, run: Any
+) -> list[_Waiting]:
+    """Put one run to its trace; the runs inside it. `known` says of which trace a run is."""
+    if not isinstance(run, dict):
+        raise RecordError(f"{where}: expected an object, got {type_word(run)}")
+    prefix = f"{where}." if where else ""
+    run_id = identifier(f"{prefix}id", run.get("id"))
+    if run_id is None:
+        raise RecordError(f"{prefix}id: missing; a run is known by its id")
+    above = identifier(f"{prefix}parent_run_id", run.get("parent_run_id"))
+    if parent is not None and above is None:
+        above = parent[1]
+    trace_id = (
+        identifier(f"{prefix}trace_id", run.get("trace_id"))
+        or _first_of_order(run.get("dotted_order"))
+        or (parent[0] if parent else known.get(run_id) or known.get(above or ""))
+        or above
+        or run_id
+    )
+    children = listed(f"{prefix}child_runs", run.get("child_runs"))
+    known[run_id] = trace_id
+    found.setdefault(trace_id, _Runs()).add(prefix, run_id, {**run, "parent_run_id": above})
+    return [(f"{prefix}child_runs[{n}]", (trace_id, run_id), child) for n, child in enumerate(children)]
 
 
 def _first_of_order(order: Any) -> str | None:

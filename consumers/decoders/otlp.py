@@ -19,7 +19,7 @@ from consumers.fields import check_text, type_word
 from monitor.errors import RecordError
 from monitor.records import parse_time
 
-__all__ = ["Span", "SpanEvent", "in_order", "is_otlp", "is_span", "nested", "raw_spans", "read_spans"]
+__all__ = ["Span", "SpanEvent", "Unread", "in_order", "is_otlp", "is_span", "nested", "raw_spans", "read_spans"]
 
 _RESOURCES = ("resourceSpans", "resource_spans")
 _LOGS = ("resourceLogs", "resource_logs")
@@ -75,6 +75,14 @@ class Span:
         return (self.end_ns - self.start_ns) / 1e6
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A span that cannot be read, and why. A `trace_id` of None: nor can it be told which trace it is of."""
+
+    trace_id: str | None
+    reason: str
+
+
 def is_otlp(record: Any) -> bool:
     """Whether a record is an OTLP document, a list of them, or one span."""
     if isinstance(record, list):
@@ -103,25 +111,52 @@ def raw_spans(record: Any) -> Iterator[Mapping[str, Any]]:
                 yield from _objects(scope.get("spans"))
 
 
-def read_spans(record: Any) -> list[Span]:
-    """All spans of a record in their order. Raises `RecordError` naming the field that is not OTLP."""
+def read_spans(record: Any) -> Iterator[Span | Unread]:
+    """All spans of a record in their order. Raises `RecordError` for a record that is not OTLP, naming the field."""
     documents = record if isinstance(record, list) else [record]
     if not documents:
         raise RecordError("resourceSpans: expected an OTLP document, got an empty list")
-    found: list[Span] = []
     for place, document in enumerate(documents):
         prefix = f"[{place}]." if isinstance(record, list) else ""
         if not isinstance(document, dict):
             raise RecordError(f"{prefix}resourceSpans: expected an OTLP document, got {type_word(document)}")
         if not _is_document(document):
-            found.append(_lone_span(prefix, document))
+            _check_lone_span(prefix, document)
+            yield _one(prefix, document, {})
             continue
-        for where, resource_spans in _list(prefix, document, _RESOURCES):
-            resource = _resource(where, resource_spans)
-            for inner, scope in _list(f"{where}.", resource_spans, _SCOPES):
-                found.extend(_span(f"{path}.", raw, resource) for path, raw in _list(f"{inner}.", scope, ("spans",)))
-        found += _logged(prefix, document)
-    return found
+        for where, owner in _list(prefix, document, _RESOURCES):
+            resource = _resource_or_fault(where, owner)
+            for inner, scope in _list(f"{where}.", owner, _SCOPES):
+                for path, raw in _items(f"{inner}.", scope, ("spans",)):
+                    yield _one(f"{path}.", raw, resource)
+        yield from _logged(prefix, document)
+
+
+def _one(prefix: str, raw: Any, resource: Mapping[str, Any] | RecordError) -> Span | Unread:
+    try:
+        if isinstance(resource, RecordError):
+            raise resource
+        if not isinstance(raw, dict):
+            raise RecordError(f"{prefix.removesuffix('.')}: expected an object, got {type_word(raw)}")
+        return _span(prefix, raw, resource)
+    except RecordError as error:
+        return Unread(_trace_of(raw), str(error))
+
+
+def _trace_of(raw: Any) -> str | None:
+    """The trace of a span, or of a log, that cannot be read for something else."""
+    try:
+        return _id("", _first(_context(raw), _TRACE)) if isinstance(raw, dict) else None
+    except RecordError:
+        return None
+
+
+def _resource_or_fault(where: str, owner: Mapping[str, Any]) -> Mapping[str, Any] | RecordError:
+    """A resource that cannot be read spoils the spans below it, and no others."""
+    try:
+        return _resource(where, owner)
+    except RecordError as error:
+        return error
 
 
 def nested(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
@@ -192,16 +227,21 @@ def _context(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _list(prefix: str, record: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a list and their places."""
+    for where, item in _items(prefix, record, names):
+        if not isinstance(item, dict):
+            raise RecordError(f"{where}: expected an object, got {type_word(item)}")
+        yield where, item
+
+
+def _items(prefix: str, record: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Whatever a list holds."""
     name = next((name for name in names if record.get(name) is not None), names[0])
     value = record.get(name)
     if value is None:
         return
     if not isinstance(value, list):
         raise RecordError(f"{prefix}{name}: expected a list, got {type_word(value)}")
-    for place, item in enumerate(value):
-        if not isinstance(item, dict):
-            raise RecordError(f"{prefix}{name}[{place}]: expected an object, got {type_word(item)}")
-        yield f"{prefix}{name}[{place}]", item
+    yield from ((f"{prefix}{name}[{place}]", item) for place, item in enumerate(value))
 
 
 def _resource(where: str, owner: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -213,14 +253,13 @@ def _resource(where: str, owner: Mapping[str, Any]) -> Mapping[str, Any]:
     return attributes_of(f"{where}.resource.attributes", resource.get("attributes"))
 
 
-def _lone_span(prefix: str, raw: Mapping[str, Any]) -> Span:
+def _check_lone_span(prefix: str, raw: Mapping[str, Any]) -> None:
     value = _first(raw, _RESOURCES)
     if value is not None:
         raise RecordError(f"{prefix}resourceSpans: expected a list, got {type_word(value)}")
     context = _context(raw)
     if _first(context, _TRACE) is None or _first(context, _SPAN) is None:
         raise RecordError(f"{prefix}resourceSpans: missing, and this is no span with traceId and spanId either")
-    return _span(prefix, raw, {})
 
 
 def _span(prefix: str, raw: Mapping[str, Any], resource: Mapping[str, Any]) -> Span:
@@ -246,20 +285,28 @@ def _span(prefix: str, raw: Mapping[str, Any], resource: Mapping[str, Any]) -> S
     )
 
 
-def _logged(prefix: str, document: Mapping[str, Any]) -> list[Span]:
+def _logged(prefix: str, document: Mapping[str, Any]) -> Iterator[Span | Unread]:
     """What logs tell of spans: a span for each, with its logs as events. Logs outside any span are somebody else's."""
     told: dict[tuple[str, str], list[SpanEvent]] = {}
     places: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
     for where, owner in _list(prefix, document, _LOGS):
-        resource = _resource(where, owner)
+        resource = _resource_or_fault(where, owner)
         for inner, scope in _list(f"{where}.", owner, _LOG_SCOPES):
             for path, raw in _list(f"{inner}.", scope, _LOG_RECORDS):
                 trace, span = _first(raw, _TRACE), _first(raw, _SPAN)
-                if trace and span:
+                if not trace or not span:
+                    continue
+                try:
+                    if isinstance(resource, RecordError):
+                        raise resource
                     key = _id(f"{path}.traceId", trace), _id(f"{path}.spanId", span)
-                    places.setdefault(key, (path, resource))
-                    told.setdefault(key, []).append(_log_event(path, raw))
-    return [_span_of_logs(key, *places[key], events) for key, events in told.items()]
+                    event = _log_event(path, raw)
+                except RecordError as error:
+                    yield Unread(_trace_of(raw), str(error))
+                    continue
+                places.setdefault(key, (path, resource))
+                told.setdefault(key, []).append(event)
+    yield from (_span_of_logs(key, *places[key], events) for key, events in told.items())
 
 
 def _span_of_logs(key: tuple[str, str], where: str, resource: Mapping[str, Any], events: Sequence[SpanEvent]) -> Span:

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import pytest
 from ingest_support import clock
+from otlp_support import chat, document, said, span
 
 from consumers import http
 from consumers.http import TRACES, TURNS, HttpIntake
@@ -157,6 +158,13 @@ def test_spans_of_an_exporter(client: Client, store: Store) -> None:
     bad = client.post(TRACES, {"resourceSpans": 7})
     assert bad.status == 200 and bad.body["partialSuccess"]["rejectedSpans"] == 1
     assert store.dead_letters.count() == 1
+    whole = span("2" * 16, chat([said("user", "whole")]), trace="a" * 32)
+    mixed = document(span("1" * 16, chat([said("user", "half")]), name=5), whole)
+    partly = client.post(TRACES, mixed).body["partialSuccess"]
+    assert partly["rejectedSpans"] == 1 and partly["errorMessage"].startswith(
+        "resourceSpans[0].scopeSpans[0].spans[0].name"
+    )
+    assert "whole" in store.turns.read(columns=["user_text"]).column(0).to_pylist() and store.dead_letters.count() == 2
     thrift = client.post(TRACES, b"\x0a", kind="application/x-thrift")
     assert thrift.status == 415 and "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in thrift.body["message"]
 

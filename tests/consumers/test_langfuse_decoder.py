@@ -323,3 +323,19 @@ def test_langfuse_download_of_one_trace() -> None:
     record = {"trace": {**ALONE, "id": "tr-9"}, "observations": [{**GENERATION, "traceId": "tr-9"}]}
     assert decoder_named("langfuse").matches(record)
     assert (turn_of(record).turn_id, turn_of(record).model) == ("tr-9", "gpt-4o-mini")
+
+
+def test_langfuse_item_that_cannot_be_read_takes_no_other_trace_with_it() -> None:
+    good = {"id": "e1", "type": "trace-create", "body": {"id": "tr-1", "input": "where is my parcel?"}}
+    bad = [
+        {"id": "e2", "type": "trace-create", "body": {"id": "tr-2", "input": "secret", "userId": {}}},
+        {"id": "e3", "type": "poll-create", "body": {}},
+        {"id": "e4", "type": "trace-create", "body": {"id": []}},
+    ]
+    found = decode({"batch": [bad[0], good, *bad[1:]]})
+    assert [turn.turn_id for turn in found.turns] == ["tr-1"]
+    # The first in the order of reading: items, then their traces.
+    assert (
+        found.refused == 3 and found.fault.startswith("batch[2].type: expected a type") and "secret" not in found.fault
+    )
+    assert decoder_named("langfuse").matches({"batch": [bad[1], good]})

@@ -299,3 +299,18 @@ def test_langsmith_records_are_known_and_nobody_else_s(record: Any) -> None:
 def test_langsmith_leaves_other_formats_alone(path: Path) -> None:
     records = [orjson.loads(line) for line in fixture_lines(path.name)]
     assert not any(map(decoder_named("langsmith").matches, records))
+
+
+def test_langsmith_run_that_cannot_be_read_takes_no_other_trace_with_it() -> None:
+    good = run(id="g", trace_id="g", inputs={"question": "where is my parcel?"})
+    found = decode({"post": [5, good, run(id="b", trace_id="b", name=5, inputs={"question": "secret"})], "patch": []})
+    assert [turn.turn_id for turn in found.turns] == ["g"]
+    assert found.refused == 2 and found.fault.startswith("post[0]: expected an object, got a number")
+    assert decoder_named("langsmith").matches({"post": [5, good]})
+
+
+def test_langsmith_trace_with_a_bad_run_inside_is_not_stored_without_it() -> None:
+    good, spoiled = run(id="g", trace_id="g"), run(id="b", trace_id="b", child_runs=[{"name": "no id"}])
+    found = decode({"post": [spoiled, good]})
+    assert [turn.turn_id for turn in found.turns] == ["g"]
+    assert found.refused == 2 and found.fault.startswith("post[0].child_runs[0].id: missing")

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from ingest_support import NOW, clock, write_lines
+from otlp_support import chat, document, said, span
 
 from consumers import decoders
 from consumers.batches import Batch, Counts
@@ -262,3 +263,23 @@ def test_rows_and_letters_are_one_transaction(store: Store, monkeypatch: pytest.
 
 def test_every_decoder_of_today_is_tried() -> None:
     assert Again().stream is decoders.DECODERS
+
+
+def test_a_record_with_one_bad_trace_is_stored_but_for_it_and_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = document(
+        span("1" * 16, chat([said("user", "half")]), name=5),
+        span("2" * 16, chat([said("user", "whole")]), trace="a" * 32),
+    )
+    batch, at = Batch(0), Coordinates("kafka:spans", "0", 7)
+    batch.take(parse_record(7, orjson.dumps(record)), decoder_named("otel-genai"), at, Defaults(NOW), redact=False)
+    assert batch.store(store) == Counts(records=1, turns=1, dead_letters=1)
+    [kept] = store.dead_letters.read(None)
+    assert orjson.loads(kept.payload) == record and kept.reason.endswith("the other traces of the record are stored")
+    still = replay(store, ALL, Again())
+    assert (still.read, still.left, store.turns.count()) == (0, 1, 1)
+    # A later offmap can read it: what was stored is known, and the rest is added.
+    monkeypatch.setattr("consumers.decoders.otlp.check_text", lambda where, value: str(value))
+    later = replay(store, ALL, Again())
+    assert (later.counts.turns, later.counts.repeated, later.left, store.dead_letters.count()) == (1, 1, 0, 0)

@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 import pytest
-from ingest_support import FIXTURES, fixture_lines
+from ingest_support import FIXTURES, NOW, at, fixture_lines
 from otlp_support import START, TRACE, chat, decoded, document, keyed, said, span, turns
 
-from consumers.decoders import DECODERS
+from consumers.decoders import DECODERS, Defaults
+from consumers.decoders.genai import GenAIDecoder
 from consumers.decoders.otlp import Span, nested, read_spans
 from monitor.errors import RecordError
 
@@ -20,6 +21,7 @@ OTLP_FIXTURES = ("otel_genai.jsonl", "openinference.jsonl")
 
 def one(record: Any) -> Span:
     (found,) = read_spans(record)
+    assert isinstance(found, Span)
     return found
 
 
@@ -170,7 +172,10 @@ def test_indexed_names_become_lists() -> None:
         ({"resourceSpans": 5}, "resourceSpans: expected a list, got a number"),
         ({"a": 1}, "resourceSpans: missing"),
         ({"resourceSpans": ["secret"]}, "resourceSpans[0]: expected an object, got a text"),
-        ({"resourceSpans": [{"resource": 5}]}, "resourceSpans[0].resource: expected an object"),
+        (
+            {"resourceSpans": [{"resource": 5, "scopeSpans": [{"spans": [alone()]}]}]},
+            "resourceSpans[0].resource: expected an object",
+        ),
         ({"resourceSpans": [{"scopeSpans": {}}]}, "resourceSpans[0].scopeSpans: expected a list, got an object"),
         (
             {"resourceSpans": [{"scopeSpans": [{"spans": [{"spanId": "a"}]}]}]},
@@ -196,7 +201,7 @@ def test_indexed_names_become_lists() -> None:
 )
 def test_otlp_refuses_with_a_reason(record: Any, reason: str) -> None:
     with pytest.raises(RecordError) as caught:
-        read_spans(record)
+        GenAIDecoder().decode(record, at(0), Defaults(NOW))
     assert str(caught.value).startswith(reason)
 
 
@@ -205,7 +210,7 @@ def test_a_value_without_end_is_refused() -> None:
     for _ in range(300):
         deep = {"arrayValue": {"values": [deep]}}
     with pytest.raises(RecordError, match=r"attributes\.k: nested more than 32 deep"):
-        read_spans(alone(attributes=[{"key": "k", "value": deep}]))
+        GenAIDecoder().decode(alone(attributes=[{"key": "k", "value": deep}]), at(0), Defaults(NOW))
 
 
 def _places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -253,3 +258,32 @@ def test_otlp_is_told_from_every_other_format(name: str) -> None:
 def test_a_conversation_of_sharegpt_is_no_span() -> None:
     record = {"id": "a_0", "conversations": [{"from": "human", "value": "hi"}]}
     assert [decoder.name for decoder in DECODERS if decoder.matches(record)] == ["sharegpt"]
+
+
+OTHER = "aa" * 16
+GOOD = span("11" * 8, chat([said("user", "where is my parcel?")], [said("assistant", "On its way.")]), trace=OTHER)
+
+
+@pytest.mark.parametrize(
+    ("bad", "refused", "reason"),
+    [
+        ([span("22" * 8, chat([said("user", "half")]), name=["x"])], 1, "spans[0].name: expected a text"),
+        # All of the spoiled trace stays out: without the bad span it would be another turn.
+        ([span("22" * 8, chat([said("user", "half")])), span("33" * 8, {}, name=["x"])], 2, "spans[1].name"),
+        ([{"spanId": "44" * 8, "traceId": 5}], 1, "spans[0].traceId: expected a text"),
+        (["secret"], 1, "spans[0]: expected an object, got a text"),
+        # Readable as a span, and not as a step of a conversation.
+        ([span("22" * 8, {"ai.prompt": '{"prompt": "hi"}', "ai.response.toolCalls": "secret"})], 1, "toolCalls"),
+    ],
+)
+def test_a_bad_span_takes_no_other_trace_with_it(bad: list[Any], refused: int, reason: str) -> None:
+    found = decoded("otel-genai", document(*bad, GOOD))
+    assert [turn.user_text for turn in found.turns] == ["where is my parcel?"]
+    assert found.refused == refused and reason in found.fault and "secret" not in found.fault
+
+
+def test_a_bad_resource_spoils_only_the_spans_below_it() -> None:
+    spoiled = document(span("22" * 8, chat([said("user", "half")])), service_name="\udc00")
+    whole = {"resourceSpans": [*spoiled["resourceSpans"], *document(GOOD)["resourceSpans"]]}
+    found = decoded("otel-genai", whole)
+    assert (len(found.turns), found.refused) == (1, 1) and "resourceSpans[0].resource" in found.fault
