@@ -22,6 +22,8 @@ __all__ = ["LocalDatabase"]
 
 #: Arrow's offsets are 32 bits wide: a chunk of vectors or long texts must stay under 2 GiB.
 _ROWS_A_CHUNK = 100_000
+#: After so many transactions it is looked whether a DuckLake has too many files.
+_COMMITS = 25
 #: The log grows to this before it is moved into the file: at DuckDB's own 16 MB each group of rows is written several times, as
 #: it fills. A store that was killed with a log of this size opened in 0.7 s.
 _CHECKPOINT = "64MB"
@@ -86,6 +88,7 @@ class LocalDatabase(Database):
         # One writer at a time: DuckDB would let two run and fail the second at its commit.
         self._writer = threading.RLock()
         self._erase_due = False
+        self._commits = 0
         self._closed = self._invalid = False
         new = not attachment.file.exists()
         # A DuckLake cannot count entries in its transactions: there a checkpoint of the small catalog follows each.
@@ -176,6 +179,16 @@ class LocalDatabase(Database):
             # The rows are committed: a checkpoint that fails now is tried again after the next transaction.
             with suppress(StoreError):
                 self.checkpoint()
+        self._compact()
+
+    def _compact(self) -> None:
+        """Now and then, the first time soon: commands that commit once and end are processes, too."""
+        self._commits += 1
+        if self.attachment.kind == "ducklake" and self._commits % _COMMITS == 1:
+            from monitor.store.compaction import Compaction
+
+            with suppress(StoreError):
+                Compaction(self).run_if_due()
 
     def erase_after_commit(self) -> None:
         self._erase_due = True
