@@ -17,14 +17,14 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from consumers.batches import BUG, Counts
 from consumers.growing import GrowingLog
-from consumers.ingest import IngestResult, ingest_file
+from consumers.ingest import ingest_file
 from monitor.clock import Clock
 from monitor.errors import InputError, StoreError, place_of
 from monitor.health import State
@@ -179,7 +179,7 @@ class Folder:
                 path, known, "failed", reason=f"{BUG} in {place_of(error)}: {type(error).__name__}; please report it"
             )
             return
-        self._count(_counts(result), path.name)
+        self._count(result.counts, path.name)
         self._away(path, known, "done")  # its rows are in the store's own file, and need it no more
 
     def _away(self, path: Path, known: _Waiting, where: str, *, reason: str = "") -> None:
@@ -238,10 +238,6 @@ def _number(folder: Path) -> int:
     with suppress(OSError):
         return sum(one.suffix != ".reason" for one in folder.iterdir())
     return 0
-
-
-def _counts(result: IngestResult) -> Counts:
-    return Counts(**{one.name: getattr(result, one.name) for one in fields(Counts)})
 
 
 def _shown(name: str) -> str:

@@ -7,7 +7,7 @@ nothing, and a second run over the same bytes changes nothing.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from consumers.batches import BATCH_BYTES, Batch, Counts, decode
@@ -24,27 +24,19 @@ __all__ = ["IngestResult", "ingest_file", "preview", "utc_now"]
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What one run over a file did: counts as in `consumers.batches`. `skipped` records were read by an earlier run."""
+    """What one run over a file did. `skipped` records were read by an earlier run."""
 
     path: Path
     format: str
     times: str
-    records: int = 0
-    turns: int = 0
-    repeated: int = 0
-    filled: int = 0
-    conflicts: int = 0
-    forgotten: int = 0
-    events: int = 0
-    dead_letters: int = 0
-    empty: int = 0
+    counts: Counts = field(default_factory=Counts)
     skipped: int = 0
     seconds: float = 0.0
 
     @property
     def complete_before(self) -> bool:
         """Whether an earlier run had read the whole file already."""
-        return self.records == 0 and self.skipped > 0
+        return self.counts.records == 0 and self.skipped > 0
 
 
 def ingest_file(
@@ -126,9 +118,7 @@ class _Loop:
 
     @property
     def result(self) -> IngestResult:
-        return IngestResult(
-            self._file.path, self._decoder.name, str(self._rule), skipped=self._skipped, **asdict(self._counts)
-        )
+        return IngestResult(self._file.path, self._decoder.name, str(self._rule), self._counts, self._skipped)
 
     def run(self, batch_rows: int, advance: Advance) -> None:
         self._skipped = self._stored

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,8 +77,12 @@ def _ingest(files: Sequence[Path], format: str, times: str, settings: Settings, 
             results.append(result)
             if not as_json:
                 say(_sentence(result))
-            if result.dead_letters:
-                warn("records could not be read: see `offmap deadletters list`", file=file, records=result.dead_letters)
+            if result.counts.dead_letters:
+                warn(
+                    "records could not be read: see `offmap deadletters list`",
+                    file=file,
+                    records=result.counts.dead_letters,
+                )
         total = opened.turns.count()
     if as_json:
         print_json({"files": [_document(result) for result in results], "turns": total})
@@ -91,16 +95,16 @@ def _sentence(result: IngestResult) -> str:
     name = clean(f"{result.path} ({result.format}, --times {result.times})")
     if result.complete_before:
         return f"{name}: all {counted(result.skipped, 'record')} were read before; nothing changed"
-    facts = [f"{counted(result.turns, 'new turn')} of {counted(result.records, 'record')}"]
+    facts = [f"{counted(result.counts.turns, 'new turn')} of {counted(result.counts.records, 'record')}"]
     for count, what in (
         (result.skipped, "read before"),
-        (result.repeated, "repeated"),
-        (result.filled, "filled in"),
-        (result.conflicts, "in conflict with what is stored (the first version stays)"),
-        (result.forgotten, "forgotten before and left out"),
-        (result.events, "events"),
-        (result.empty, "without a user's message"),
-        (result.dead_letters, "dead letters"),
+        (result.counts.repeated, "repeated"),
+        (result.counts.filled, "filled in"),
+        (result.counts.conflicts, "in conflict with what is stored (the first version stays)"),
+        (result.counts.forgotten, "forgotten before and left out"),
+        (result.counts.events, "events"),
+        (result.counts.empty, "without a user's message"),
+        (result.counts.dead_letters, "dead letters"),
     ):
         if count:
             facts.append(f"{count:,} {what}")
@@ -108,7 +112,9 @@ def _sentence(result: IngestResult) -> str:
 
 
 def _document(result: IngestResult) -> dict[str, Any]:
-    return {item.name: getattr(result, item.name) for item in fields(result)}
+    """Flat: what became of the records stands beside the file."""
+    document = asdict(result)
+    return {**document.pop("counts"), **document}
 
 
 def _preview(files: Sequence[Path], format: str, times: str, as_json: bool) -> None:

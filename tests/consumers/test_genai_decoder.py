@@ -429,7 +429,7 @@ def test_spans_of_a_trace_line_by_line_are_stored_as_one_turn(tmp_path: Path) ->
     path = write_lines(tmp_path / "spans.jsonl", [document(one) for one in reversed(spans)])
     with Store.open(str(tmp_path / "store.duckdb")) as store:
         done = ingest_file(store, path, clock=lambda: NOW)
-        assert (done.format, done.records, done.turns, done.dead_letters) == (FORMAT, 4, 1, 0)
+        assert (done.format, done.counts.records, done.counts.turns, done.counts.dead_letters) == (FORMAT, 4, 1, 0)
         (turn,) = store.turns.fetch(store.turns.read(columns=["turn_key"]).column(0).to_pylist())
     assert turn.assistant_text == "Tell us the new address in the app."
     assert (turn.system_prompt, turn.conversation_id) == ("You help.", "web-3")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ingest_support import FIXTURES, NOW, clock, write_lines
 
+from consumers.batches import Counts
 from consumers.ingest import IngestResult, ingest_file, preview
 from monitor.errors import InputError, UsageError
 from monitor.store import Store
@@ -41,7 +42,7 @@ def steady() -> Callable[[], datetime]:
 def test_a_file_twice_changes_nothing(store: Store, tmp_path: Path) -> None:
     first = ingest_file(store, FIXTURES / "turns.jsonl", clock=clock)
     assert (first.format, first.times) == ("offmap", "now")
-    assert (first.records, first.turns, first.events, first.dead_letters, first.skipped) == (6, 4, 2, 0, 0)
+    assert (first.counts, first.skipped) == (Counts(records=6, turns=4, events=2), 0)
     copy = tmp_path / "another-name"
     copy.write_bytes((FIXTURES / "turns.jsonl").read_bytes())
     again = ingest_file(store, copy, clock=steady())
@@ -54,7 +55,7 @@ def test_a_file_twice_changes_nothing(store: Store, tmp_path: Path) -> None:
 def test_the_same_turns_in_another_file_are_repeated(store: Store, tmp_path: Path) -> None:
     ingest_file(store, write_lines(tmp_path / "a.jsonl", lines(9)), times="at:2026-03-01")
     more = ingest_file(store, write_lines(tmp_path / "b.jsonl", lines(12)), times="at:2026-03-01")
-    assert (more.turns, more.repeated, more.conflicts) == (3, 9, 0)
+    assert (more.counts.turns, more.counts.repeated, more.counts.conflicts) == (3, 9, 0)
     assert store.turns.count() == 12
 
 
@@ -67,7 +68,7 @@ def test_bad_records_are_kept_and_stop_nothing(store: Store, tmp_path: Path) -> 
         {"user_text": "c"},
     ]
     result = ingest_file(store, write_lines(tmp_path / "x.jsonl", records), clock=clock)
-    assert (result.records, result.turns, result.dead_letters) == (5, 2, 3)
+    assert (result.counts.records, result.counts.turns, result.counts.dead_letters) == (5, 2, 3)
     letters = sorted(store.dead_letters.read(), key=lambda letter: letter.coordinates.position)
     assert [letter.coordinates.position for letter in letters] == [1, 2, 3]
     assert letters[0].payload == b"{broken"
@@ -81,7 +82,7 @@ def test_bad_records_are_kept_and_stop_nothing(store: Store, tmp_path: Path) -> 
 def test_a_cut_file_costs_its_last_record(store: Store) -> None:
     result = ingest_file(store, FIXTURES / "sharegpt_cut.json", times="spread:2026-03-01/2026-03-08")
     # abc-3 stands at the end of one part without a reply and at the start of the next with one.
-    assert (result.records, result.turns, result.filled, result.empty, result.dead_letters) == (6, 3, 1, 2, 2)
+    assert result.counts == Counts(records=6, turns=3, filled=1, empty=2, dead_letters=2)
     turn = store.turns.find("abc-3")
     assert turn is not None
     assert turn.assistant_text == "Because ```<p>code</p>```"
@@ -122,7 +123,7 @@ def test_a_run_that_broke_off_goes_on_where_it_stopped(store: Store, tmp_path: P
     stored = store.turns.count()
     assert stored == min(7 * batches, 20 if batches == 3 else 21)
     rest = ingest_file(store, path, batch_rows=7)
-    assert (rest.skipped, rest.turns) == (7 * batches, 21 - stored)
+    assert (rest.skipped, rest.counts.turns) == (7 * batches, 21 - stored)
     assert store.turns.count() == 21
     assert store.dead_letters.count() == 1
     assert ingest_file(store, path).skipped == 22
@@ -140,7 +141,7 @@ def test_a_batch_fails_whole(store: Store, tmp_path: Path) -> None:
     with pytest.raises(Stop):
         ingest_file(store, path, batch_rows=4, clock=broken_clock)
     assert store.turns.count() == 4
-    assert ingest_file(store, path, clock=clock).turns == 2
+    assert ingest_file(store, path, clock=clock).counts.turns == 2
 
 
 RUN = """
@@ -168,8 +169,8 @@ def test_a_killed_process_loses_and_repeats_nothing(tmp_path: Path) -> None:
         result = ingest_file(store, path, times="at:2026-03-01")
         assert store.turns.count() == 20_000
         assert store.dead_letters.count() == 1
-        assert result.records + result.skipped == 20_001
-        assert (result.repeated, result.conflicts) == (0, 0)
+        assert result.counts.records + result.skipped == 20_001
+        assert (result.counts.repeated, result.counts.conflicts) == (0, 0)
 
 
 def test_progress_ends_at_the_size_of_the_file(store: Store, tmp_path: Path) -> None:
@@ -199,14 +200,14 @@ def test_deletions_apply_in_the_order_of_the_log(store: Store, tmp_path: Path) -
         {"turn_id": "a", "user_text": "the new words", "created_at": "2026-03-04"},
     ]
     result = ingest_file(store, write_lines(tmp_path / "x.jsonl", records))
-    assert (result.turns, result.forgotten, result.events) == (3, 1, 2)
+    assert (result.counts.turns, result.counts.forgotten, result.counts.events) == (3, 1, 2)
     assert ids(store) == ["a", "b"]
     turn = store.turns.find("a")
     assert turn is not None
     assert turn.user_text == "the new words"
     assert store.events.read().num_rows == 0
     other = ingest_file(store, write_lines(tmp_path / "y.jsonl", records[:1]))
-    assert (other.turns, other.forgotten) == (0, 1)
+    assert (other.counts.turns, other.counts.forgotten) == (0, 1)
 
 
 def test_redaction_comes_before_the_store(store: Store, tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_redaction_comes_before_the_store(store: Store, tmp_path: Path) -> None:
     ]
     path = write_lines(tmp_path / "x.jsonl", records)
     result = ingest_file(store, path, redact=True)
-    assert (result.turns, result.dead_letters) == (1, 2)
+    assert (result.counts.turns, result.counts.dead_letters) == (1, 2)
     (turn,) = store.turns.fetch(store.turns.read(columns=["turn_key"]).column("turn_key").to_pylist())
     assert turn.user_text == "I am [email]"
     assert turn.metadata is not None
@@ -240,7 +241,7 @@ def test_a_table_without_the_column_is_one_error(store: Store, tmp_path: Path, s
         with pytest.raises(InputError, match="rename usertext to user_text"):
             ingest_file(store, path, format="offmap")
     else:
-        assert ingest_file(store, path, format="offmap").dead_letters == 1
+        assert ingest_file(store, path, format="offmap").counts.dead_letters == 1
     assert store.turns.count() == 0
 
 

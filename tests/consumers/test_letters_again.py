@@ -95,7 +95,7 @@ def test_a_format_that_was_not_known_then(store: Store, monkeypatch: pytest.Monk
 
 def test_a_file_is_read_in_its_format_unless_another_is_named(store: Store, tmp_path: Path) -> None:
     log = write_lines(tmp_path / "log.jsonl", [{"user_text": "a"}, {"messages": [{"role": "user", "content": "hi"}]}])
-    assert ingest_file(store, log, clock=clock).dead_letters == 1
+    assert ingest_file(store, log, clock=clock).counts.dead_letters == 1
     assert replay(store, ALL, Again()).left == 1
     chat = decoder_named("openai-chat")
     assert replay(store, ALL, Again(chosen=chat)).read == 1
@@ -168,7 +168,7 @@ def test_reasons_of_incomplete_records_are_known_as_the_readers_write_them(store
     array = tmp_path / "array.json"
     array.write_text('[{"conversations": [{"from": "human", "value": "hi"}]}] {"user_text": "x"}')
     for path in (table, array):
-        assert ingest_file(store, path, clock=clock).dead_letters == 1
+        assert ingest_file(store, path, clock=clock).counts.dead_letters == 1
     assert sum(replay(store, ALL, Again()).impossible.values()) == 2
 
 

@@ -195,7 +195,7 @@ def test_exchanges_are_detected() -> None:
 def test_the_store_merges_a_tool_loop(tmp_path: Path) -> None:
     with Store.open(str(tmp_path / "x.duckdb")) as store:
         result = ingest_file(store, FIXTURES / "openai_exchange.jsonl", redact=False, clock=clock)
-        assert (result.turns, result.dead_letters) == (6, 1)
+        assert (result.counts.turns, result.counts.dead_letters) == (6, 1)
         turn = store.turns.find(exchange_turn(LINES[2]).turn_id)
     assert turn is not None
     assert (turn.assistant_text, turn.input_tokens) == ("You owe 61.20 euros.", 40)

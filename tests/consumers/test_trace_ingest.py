@@ -23,10 +23,15 @@ def test_traces_are_found_and_stored_once(tmp_path: Path, name: str, turns: int,
     backwards = write_lines(tmp_path / "backwards.jsonl", list(reversed(fixture_lines(f"{name}.jsonl"))))
     with Store.open(str(tmp_path / "store.duckdb")) as store:
         first = ingest_file(store, FIXTURES / f"{name}.jsonl", clock=clock)
-        assert (first.format, first.turns, first.events, first.dead_letters) == (name, turns, events, 0)
+        assert (first.format, first.counts.turns, first.counts.events, first.counts.dead_letters) == (
+            name,
+            turns,
+            events,
+            0,
+        )
         before = stored(store)
         again = ingest_file(store, backwards, clock=clock)
-        assert (again.turns, again.filled, again.conflicts, again.events) == (0, 0, 0, 0)
+        assert (again.counts.turns, again.counts.filled, again.counts.conflicts, again.counts.events) == (0, 0, 0, 0)
         assert (stored(store), len(before)) == (before, turns)
 
 
@@ -45,4 +50,4 @@ def test_langsmith_batches_that_split_a_trace_make_one_turn(tmp_path: Path) -> N
     with Store.open(str(tmp_path / "store.duckdb")) as store:
         result = ingest_file(store, write_lines(tmp_path / "parts.jsonl", parts), clock=clock)
         assert set(stored(store)) == {whole["post"][0]["id"]}
-        assert (result.dead_letters, result.events) == (0, 3)
+        assert (result.counts.dead_letters, result.counts.events) == (0, 3)
