@@ -79,7 +79,8 @@ def _shell(context: PageContext) -> Any:
                 [
                     dmc.Burger(id="burger", size="sm", hiddenFrom="sm", opened=False),
                     dmc.Text("offmap", className="brand"),
-                ]
+                ],
+                style={"flexShrink": 0},
             ),
             _bar(context),
             dmc.ActionIcon("◐", id="scheme", variant="default", size="md", **{"aria-label": "light or dark"}),
@@ -130,7 +131,6 @@ def _bar(context: PageContext) -> Any:
             data=context.store.statistics.values(name),
             placeholder=_NAMES[name],
             size="xs",
-            style={"flex": "0 1 130px", "minWidth": 0},
             clearable=True,
             **{"aria-label": _NAMES[name]},
         )
@@ -144,6 +144,7 @@ def _bar(context: PageContext) -> Any:
                 value="all",
                 size="xs",
                 w=118,
+                style={"flexShrink": 0},
                 allowDeselect=False,
                 **{"aria-label": "window"},
             ),

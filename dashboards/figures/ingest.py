@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dashboards.queries.ingest import Course
-from dashboards.theme import ACCENT, BAD, NEUTRAL, finished, safe
+from dashboards.theme import BAD, NEUTRAL, finished, safe
 from monitor.store.samples import FILES, FOLDER, HTTP
 from monitor.wording import cut
 
@@ -47,34 +47,41 @@ def lag_lines(course: Course) -> go.Figure:
             line={"width": 2},
             hovertemplate="%{x|%H:%M}: %{y:,} behind<extra>" + _name(line.name) + "</extra>",
         )
-    return _over_time(figure, course, "" if course.lags else "No stream is read")
+    top = max((lag for line in course.lags for _, lag in line.points), default=0)
+    return _over_time(figure, course, "" if course.lags else "No stream is read", top=top)
 
 
 def letters_line(course: Course) -> go.Figure:
     """Dead letters that are kept."""
-    counts = [count for _, count in course.letters.points]
     figure = go.Figure()
+    counts = [count for _, count in course.letters.points]
+    if not any(counts):
+        return _over_time(figure, course, "There are none", legend=False)
     figure.add_scatter(
         x=[at for at, _ in course.letters.points],
         y=counts,
         mode="lines",
-        line={"width": 2, "color": BAD if any(counts) else ACCENT, "shape": "hv"},
+        line={"width": 2, "color": BAD, "shape": "hv"},
         fill="tozeroy",
         fillcolor="rgba(232,89,12,0.12)",
         hovertemplate="%{x|%H:%M}: %{y:,} dead letters<extra></extra>",
     )
-    return _over_time(figure, course, "" if any(counts) else "There are none", legend=False)
+    return _over_time(figure, course, "", legend=False, top=max(counts))
 
 
-def _over_time(figure: go.Figure, course: Course, empty: str, *, legend: bool = True, **layout: Any) -> go.Figure:
-    """From zero, over the time that is known; or, in words, why there is nothing to draw."""
-    shown = {"visible": False} if empty else {"nticks": 5}
+def _over_time(
+    figure: go.Figure, course: Course, empty: str, *, legend: bool = True, top: float = 5, **layout: Any
+) -> go.Figure:
+    """From zero, over the time that is known; or, in words, why there is nothing to draw. `top` is the largest count."""
+    shown: dict[str, Any] = {"visible": False} if empty else {"nticks": 5}
+    # There is no half of a message.
+    few: dict[str, Any] = {"dtick": 1, "range": [0, max(top, 1) + 0.2]} if top < 5 and not empty else {}
     figure = finished(
         figure,
         height=_HEIGHT,
         legend=legend and not empty,
         xaxis={"type": "date", "range": [course.start, course.end], "tickformat": "%H:%M", **shown},
-        yaxis={"rangemode": "tozero", "tickformat": ",~s", **shown},
+        yaxis={"rangemode": "tozero", "tickformat": ",~s", **shown, **few},
         uirevision="kept",  # what somebody zoomed into stays when the next figure comes
         **layout,
     )

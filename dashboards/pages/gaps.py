@@ -47,7 +47,7 @@ _COLUMNS = [
         "The share of the topic's turns that the eval set tests, with its 90% interval in points.",
         number=True,
         shown="coverage_text",
-        width=120,
+        width=136,
     ),
     column(
         "growth",

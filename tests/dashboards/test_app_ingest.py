@@ -98,6 +98,16 @@ def test_figures_say_why_they_are_empty(store: Store, clock: HandClock) -> None:
         assert [one.text for one in figure.layout.annotations] == [words]
         assert figure.layout.xaxis.visible is False
         assert list(figure.layout.xaxis.range) == [NOON - 10 * MINUTE, NOON]
+        assert not figure.data
+
+
+def test_few_messages_are_counted_whole(store: Store, clock: HandClock) -> None:
+    stand(store, clock, 7, 9)
+    letters(store, clock, 0, 1)
+    store.samples.take({})
+    course = ingest_course(store, clock.now)
+    for figure, top in ((lag_lines(course), 2), (letters_line(course), 1)):
+        assert figure.layout.yaxis.dtick == 1 and figure.layout.yaxis.range[1] >= top
 
 
 @pytest.mark.slow
@@ -126,8 +136,14 @@ def test_nothing_leaves_the_window(tab: Any, tmp_path: Path, width: int) -> None
         tab.goto(url + "/data")
         tab.wait_for_selector("#letters-kept .main-svg >> nth=0", state="attached")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        box = tab.locator("#scheme").bounding_box()
-        assert box["x"] + box["width"] <= width
+        # From the name to the button each thing of the bar ends before the next begins.
+        bar = tab.evaluate(
+            """[...document.querySelectorAll('.brand, .mantine-AppShell-header .mantine-Input-wrapper, #scheme')]
+            .map(one => one.getBoundingClientRect()).filter(one => one.width).map(one => [one.left, one.right])"""
+        )
+        assert len(bar) == 7
+        ends = [0, *(right for _, right in bar)]
+        assert all(left >= end for (left, _), end in zip(bar, ends, strict=False)) and ends[-1] <= width
 
 
 @pytest.mark.slow
