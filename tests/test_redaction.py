@@ -268,6 +268,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_megabyte_takes_no_second(piece: str) -> None:
     text = (piece * (1_000_000 // len(piece) + 1))[:1_000_000]

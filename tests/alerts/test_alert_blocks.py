@@ -103,6 +103,7 @@ def test_nothing_to_say_is_a_message_too(text: str) -> None:
     check(message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=[repr(text[:12]) for text in HOSTILE])
 def test_hostile_words_stay_words(text: str) -> None:
     began = time.monotonic()

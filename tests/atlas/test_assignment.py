@@ -96,6 +96,7 @@ def rows_of(store: Store) -> dict[int, dict[str, object]]:
     return {row["turn_key"]: row for row in store.atlases.assignments(run.atlas_id).to_pylist()}
 
 
+@pytest.mark.slow
 def test_a_text_that_was_there_gets_its_topics_again(store: Store) -> None:
     before = rows_of(store)
     asked = [key for key, row in before.items() if row["act"] is None and row["fine"] is not None][::40]
@@ -164,6 +165,7 @@ def test_another_encoder_and_no_run_assign_nothing(store: Store, tmp_path: Path)
         assert Assigner(empty, ENCODER, Settings()).assign() == 0
 
 
+@pytest.mark.slow
 def test_a_refit_is_noticed(store: Store) -> None:
     assigner = Assigner(store, ENCODER, Settings())
     store.turns.append([late(store, "one", "where is it")])
@@ -180,6 +182,7 @@ def test_a_refit_is_noticed(store: Store) -> None:
     assert new.key in rows_of(store)
 
 
+@pytest.mark.slow
 def test_turns_that_a_rule_keeps_out_get_no_topic(store: Store) -> None:
     before = rows_of(store)
     (old,) = store.turns.fetch(list(before)[:1])

@@ -31,6 +31,7 @@ def test_the_same_again_is_the_same(analysed: Offmap) -> None:
     assert before["signals"] == analysed.done("signals", "--json").out
 
 
+@pytest.mark.slow
 def test_without_an_eval_set_the_rest_works(analysed: Offmap) -> None:
     ran = analysed.done("analyse")
     assert "No eval set was compared" in ran.out and "offmap evalset import FILE" in ran.out
@@ -43,6 +44,7 @@ def test_without_an_eval_set_the_rest_works(analysed: Offmap) -> None:
     assert topics and all(topic["coverage"] is None for topic in topics)
 
 
+@pytest.mark.slow
 def test_rules_keep_turns_out_and_it_is_said(analysed: Offmap) -> None:
     log = (
         analysed.folder / "log.jsonl",

@@ -109,6 +109,7 @@ def test_the_settings_file_can_be_named(offmap: Offmap, tmp_path: Path) -> None:
     assert ran.json["settings"][0]["value"] == "elsewhere.duckdb"
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_quietly(built: Offmap) -> None:
     process = started(built, "turns", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from cli_support import Offmap
 
 
+@pytest.mark.slow
 def test_a_store_comes_back_without_what_was_forgotten(analysed: Offmap, tmp_path: Path) -> None:
     before = analysed.done("gaps", "--json").json["gaps"]
     made = analysed.done("backup", tmp_path / "b", "--json").json
@@ -22,6 +24,7 @@ def test_a_store_comes_back_without_what_was_forgotten(analysed: Offmap, tmp_pat
     assert [Path(copy).name for copy in forgot["copies"]] == ["store.duckdb.replaced-1"], "it still holds everything"
 
 
+@pytest.mark.slow
 def test_a_backup_that_becomes_another_store_needs_the_log_of_the_first(analysed: Offmap, tmp_path: Path) -> None:
     made = analysed.done("backup", tmp_path / "b", "--json").json["path"]
     analysed.done("forget", "--user", "u7", "--yes")

@@ -71,6 +71,7 @@ def test_none_is_said(offmap: Offmap) -> None:
     assert "0 dead letters" in offmap.done("deadletters", "discard", "--all", "--yes").out
 
 
+@pytest.mark.slow
 def test_letters_are_chosen_by_source_reason_and_time(offmap: Offmap) -> None:
     ingested(offmap)
     keep(
@@ -162,6 +163,7 @@ def test_by_ids_twice_is_as_once(offmap: Offmap) -> None:
     assert ids(offmap) == [bad, kafka(2, b"").letter_id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["replay", "discard"])
 def test_it_must_be_said_which(offmap: Offmap, command: str) -> None:
     ingested(offmap)
@@ -199,6 +201,7 @@ def test_without_a_terminal_discard_needs_yes(offmap: Offmap) -> None:
     assert len(ids(offmap)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, 4), ("y", 0, 2)])
 def test_on_a_terminal_discard_asks(offmap: Offmap, answer: str, code: int, left: int) -> None:
     ingested(offmap)

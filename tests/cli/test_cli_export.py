@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
 from cli_support import Offmap
 
 
@@ -45,6 +46,7 @@ def test_a_topic_is_exported_with_the_earlier_turns_as_context(analysed: Offmap)
     assert "ann@example.org" not in text and "[email]" in text
 
 
+@pytest.mark.slow
 def test_replies_that_users_turned_down_stay_out(analysed: Offmap) -> None:
     challenged = {line["turn_id"] for line in analysed.done("signals", "--json").lines if line["signal"] == "challenge"}
     for topic in analysed.done("topics", "--level", "broad", "--json").json["topics"]:

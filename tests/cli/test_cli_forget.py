@@ -20,6 +20,7 @@ def turn_ids(offmap: Offmap) -> set[str]:
     return {line["turn_id"] for line in offmap.done("turns", "--json").lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "name", "turns"), [("--turn", "c3-1", 1), ("--conversation", "c3", 2), ("--user", "u3", 8)]
 )
@@ -51,6 +52,7 @@ def test_without_a_terminal_it_needs_yes(analysed: Offmap) -> None:
     assert turn_ids(analysed) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, 480), ("", 1, 480), ("y", 0, 472)])
 def test_on_a_terminal_it_asks(analysed: Offmap, answer: str, code: int, left: int) -> None:
     ours, theirs = pty.openpty()
@@ -100,6 +102,7 @@ def test_an_id_that_was_redacted_at_ingest_is_found_too(offmap: Offmap, jsonl: C
     assert offmap.done("ingest", log, "--format", "offmap", "--json").json["turns"] == 0
 
 
+@pytest.mark.slow
 def test_gaps_are_shown_without_the_forgotten_examples(analysed: Offmap) -> None:
     gap = analysed.done("gaps", "--json").json["gaps"][0]
     for example in gap["examples"]:

@@ -66,6 +66,7 @@ def test_the_table_says_what_to_do_next(built: Offmap) -> None:
     assert f"!1  {worst['label']}" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 def test_the_table_fits_the_terminal(built: Offmap, width: int) -> None:
     code = "from monitor.cli import main; import sys; sys.exit(main())"

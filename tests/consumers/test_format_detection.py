@@ -58,6 +58,7 @@ def changed(record: Any, odd: Any) -> Iterator[Any]:
             yield from ([*record[:position], inner, *record[position + 1 :]] for inner in (odd, *changed(value, odd)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_FORMAT)
 @pytest.mark.parametrize("odd", [None, [], {}, [None], {"a": [1]}, "", "odd", 5, -1, 1.5, True, 10**25, "\ud83d"])
 def test_an_odd_value_anywhere_is_read_or_named(name: str, odd: Any) -> None:

@@ -203,6 +203,7 @@ def test_bad_encodings(client: Client, store: Store, body: bytes, encoding: str,
     assert store.turns.count() == 0
 
 
+@pytest.mark.slow
 def test_too_much_is_refused_before_it_is_in_memory(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(HttpIntake(store, settings(ingest__most_mb=1), clock=clock))
     assert client.post(TURNS, b"x" * ((1 << 20) + 1)).status == 413

@@ -336,6 +336,7 @@ def test_settings_that_cannot_be_right_are_said_at_once(values: dict[str, str], 
     assert message in str(raised.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--bootstrap", "nonsense"]])
 def test_wrong_use_is_code_2_in_one_line(tmp_path: Path, options: list[str]) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OFFMAP_")}

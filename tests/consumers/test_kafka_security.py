@@ -110,6 +110,7 @@ def test_no_tls_to_a_broker_with_it_is_said_when_connecting(certificates: Certif
         KafkaSource(settings_for(address, "turns").kafka, lambda partition: 0)
 
 
+@pytest.mark.slow
 def test_tls_to_who_never_answers_is_a_broker_that_is_away() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"

@@ -219,6 +219,7 @@ def _places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from _places(inner, (*path, key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("junk", [None, 5, -1.5, "x", True, [], {}, [[]], [{}], {"type": []}, "[{}]", '{"role": 5}'])
 def test_junk_anywhere_is_read_or_refused(junk: Any) -> None:
     for name in OTLP_FIXTURES:

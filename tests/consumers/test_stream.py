@@ -426,6 +426,7 @@ def test_the_end_is_not_reached_while_a_partition_has_not_answered(
     assert (position(store, 0), position(store, 1)) == (3, 4)
 
 
+@pytest.mark.slow
 def test_who_waits_for_the_end_does_not_wait_for_ever_for_the_source(store: Store) -> None:
     def away(start: Callable[[int], int]) -> Memory:
         raise SourceAway("no broker answers at broker:9092 (setting kafka.bootstrap)")
@@ -473,6 +474,7 @@ def test_what_was_not_stored_in_an_outage_is_read_again(store: Store) -> None:
     assert 0.5 < time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 def test_an_outage_is_not_paid_for_by_the_next_one(store: Store) -> None:
     log, away = questions(6), SourceAway("no broker answers")
     started = time.monotonic()
@@ -510,6 +512,7 @@ def test_a_stop_stores_what_is_in_hand(store: Store) -> None:
     assert position(store) == 4
 
 
+@pytest.mark.slow
 def test_it_ends_by_itself_at_the_end(store: Store) -> None:
     stop = threading.Event()
     log = {0: questions(5), 1: [message(0, b"broken", 1)], 2: [message(0, None, 2)]}

@@ -345,6 +345,7 @@ def test_a_bug_in_the_last_batch_is_raised_on_leaving(store: Store, monkeypatch:
         made.take(messages(0, 10))
 
 
+@pytest.mark.slow
 def test_a_slow_store_pauses_the_source_and_polling_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     append = store.turns.append
     gate = threading.Event()
@@ -383,6 +384,7 @@ def test_a_slow_store_pauses_the_source_and_polling_goes_on(store: Store, monkey
     assert sources[0].paused is False
 
 
+@pytest.mark.slow
 def test_messages_that_were_gone_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumers.stream._QUIET", 0.1)
 
@@ -406,6 +408,7 @@ def test_messages_that_were_gone_are_counted(store: Store, monkeypatch: pytest.M
     assert (row.lost, row.position) == (15 + 10, 42)
 
 
+@pytest.mark.slow
 def test_a_log_that_was_made_again_is_another_source(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumers.stream._QUIET", 0.1)
     said: list[str] = []

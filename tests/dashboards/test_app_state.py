@@ -57,6 +57,7 @@ class Sick:
         return None
 
 
+@pytest.mark.slow
 def test_health_and_downloads(analysed_app: Offmap) -> None:
     with Store.open(str(analysed_app.store)) as store:
         client = make_app(store, Settings()).server.test_client()

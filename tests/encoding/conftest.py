@@ -65,7 +65,7 @@ def float32() -> SentenceTransformersEncoder:
     return SentenceTransformersEncoder(str(Path(spec.submodule_search_locations[0]) / "model"), threads=1)
 
 
-@pytest.fixture(params=["onnx", "hashing", "tiny", "float32"])
+@pytest.fixture(params=["onnx", "hashing", pytest.param("tiny", marks=pytest.mark.slow), "float32"])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
     """Every encoder that offmap has."""
     if request.param == "hashing":

@@ -16,6 +16,7 @@ from monitor.errors import SettingError
 from monitor.settings import EncoderSettings
 
 
+@pytest.mark.slow
 def test_the_settings_choose(tiny_model: Path) -> None:
     assert isinstance(make_encoder(EncoderSettings()), OnnxEncoder)
     assert isinstance(make_encoder(EncoderSettings(kind="hashing")), HashingEncoder)

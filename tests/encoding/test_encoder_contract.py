@@ -10,6 +10,7 @@ from tests.encoding.listener import Listener
 from tests.encoding.texts import MEANING, NEAR, ODD, utterances
 
 
+@pytest.mark.slow
 def test_rows_are_unit_vectors_of_the_stated_dimension(encoder: Encoder) -> None:
     vectors = encoder.encode(utterances(40))
     assert vectors.dtype == np.float32
@@ -36,6 +37,7 @@ def test_odd_texts_do_not_disturb_their_neighbours(encoder: Encoder) -> None:
     np.testing.assert_allclose(mixed[[0, -1]], encoder.encode(plain), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_rows_keep_the_order_of_the_texts(encoder: Encoder) -> None:
     texts = utterances(60)
     order = np.random.default_rng(1).permutation(len(texts))
@@ -57,6 +59,7 @@ def test_equal_texts_have_equal_rows(encoder: Encoder) -> None:
     np.testing.assert_array_equal(vectors[[1, 1]], vectors[[3, 4]])
 
 
+@pytest.mark.slow
 def test_encoding_again_gives_the_same_bits(encoder: Encoder) -> None:
     texts = utterances(40)
     np.testing.assert_array_equal(encoder.encode(texts), encoder.encode(texts))
@@ -90,6 +93,7 @@ def test_the_name_is_versioned(encoder: Encoder) -> None:
     assert version
 
 
+@pytest.mark.slow
 def test_every_encoder_has_a_name_of_its_own(onnx: Encoder, tiny: Encoder, float32: Encoder) -> None:
     from monitor.encoding.hashing import HashingEncoder
 

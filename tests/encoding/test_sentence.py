@@ -14,6 +14,7 @@ import pytest
 from monitor.encoding.sentence import SentenceTransformersEncoder, _digest_of_weights
 from monitor.errors import ModelError, SettingError
 
+pytestmark = pytest.mark.slow  # torch alone takes seconds to import
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -69,6 +69,7 @@ def test_a_second_run_encodes_nothing_and_changes_nothing(tmp_path: Path, kind: 
         assert before["assignments"]
 
 
+@pytest.mark.slow
 def test_two_stores_with_the_same_turns_in_another_order_agree(tmp_path: Path, store: Store) -> None:
     run(store)
     with Store.open(str(tmp_path / "other.duckdb")) as other:
@@ -99,6 +100,7 @@ def test_too_small_an_eval_set_says_so(store: Store) -> None:
     assert novelty.null_count < len(novelty)
 
 
+@pytest.mark.slow
 def test_eval_sets_count_as_their_union(store: Store) -> None:
     whole = store.eval_sets.load("sample").items
     for name, part in (("odd", whole[::2]), ("even", whole[1::2])):
@@ -112,6 +114,7 @@ def test_eval_sets_count_as_their_union(store: Store) -> None:
     assert together.eval_items == alone.eval_items
 
 
+@pytest.mark.slow
 def test_topic_ids_survive_a_refit_with_more_turns(store: Store) -> None:
     span = store.turns.span()
     assert span is not None
@@ -130,6 +133,7 @@ def test_every_turn_of_the_window_is_assigned_and_acts_inherit(store: Store) -> 
     assert any(row["act"] and row["fine"] for row in rows)
 
 
+@pytest.mark.slow
 def test_covered_of_turns_means_the_coverage(store: Store) -> None:
     found = run(store)
     report = store.reports.coverage(found.run.report_id)
@@ -153,6 +157,7 @@ def test_an_unknown_eval_set_is_wrong_use(store: Store) -> None:
         run(store, eval_sets=["sampel"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_few_turns_are_enough_to_run(tmp_path: Path, number: int) -> None:
     with Store.open(str(tmp_path / "few.duckdb")) as few:
@@ -206,6 +211,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_in_the_same_state(tmp_path: 
         assert published(store) == expected
 
 
+@pytest.mark.slow
 def test_an_eval_run_in_the_log_does_not_inflate_coverage_when_it_is_kept_out(tmp_path: Path) -> None:
     with Store.open(str(tmp_path / "shop.duckdb")) as store:
         ingest_file(store, write_log(tmp_path / "log.jsonl", conversations=240))

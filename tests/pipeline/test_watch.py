@@ -40,6 +40,7 @@ def test_a_history_is_summed_up_once_when_coverage_says_something(tmp_path: Path
         assert again.analysis.run.run_id in {point.run_id for point in store.history.read()}
 
 
+@pytest.mark.slow
 def test_a_short_history_tells_nothing(tmp_path: Path) -> None:
     settings = Settings().with_value("encoder.kind", "hashing", source="test")
     with Store.open(str(tmp_path / "s.duckdb")) as store:

@@ -81,6 +81,7 @@ def either(request: pytest.FixtureRequest) -> Data:
     return data
 
 
+@pytest.mark.slow
 def test_size_is_what_was_asked_for(either: Data) -> None:
     counts = either.truth["counts"]
     assert 14_000 <= counts["turns"] <= 16_000
@@ -272,6 +273,7 @@ def test_control_has_nothing_planted(planted: Data, control: Data) -> None:
         assert after / len(control.of_intent(name)) == pytest.approx(0.25, abs=0.09)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(planted: Data, tmp_path: Path) -> None:
     main(["--out", str(tmp_path / "again")])
     for name in FILES:

@@ -114,6 +114,7 @@ def test_bad_records_are_kept_by_the_server_and_the_others_stored(intake: HttpIn
     assert texts(store) == ["good"] and store.dead_letters.count() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable", "500 Oops", "401 Unauthorized"])
 def test_a_server_that_refuses_is_asked_again_when_it_says(intake: HttpIntake, store: Store, status: str) -> None:
     between = Between(intake, lambda number: (status, "1") if number <= 2 else None)
@@ -126,6 +127,7 @@ def test_a_server_that_refuses_is_asked_again_when_it_says(intake: HttpIntake, s
     assert texts(store) == ["q"]
 
 
+@pytest.mark.slow
 def test_a_slow_server_doubles_nothing(intake: HttpIntake, store: Store) -> None:
     """It stores the turns and answers too late: the same come again."""
 
@@ -288,6 +290,7 @@ def test_many_threads_at_once(intake: HttpIntake, store: Store, tmp_path: Path) 
     assert texts(store) == sorted(text for name in "abcd" for text in named(200, name))
 
 
+@pytest.mark.slow
 def test_a_spool_that_somebody_emptied_goes_on(intake: HttpIntake, store: Store, tmp_path: Path) -> None:
     with listening(intake) as url:
         port = port_of(url)

@@ -51,6 +51,7 @@ def test_a_service_that_slept_knows_one_long_span() -> None:
     assert marks.since == START + timedelta(hours=0.1) and marks.whole
 
 
+@pytest.mark.slow
 def test_the_service_tells_of_dead_letters_in_what_streams_brought(tmp_path: Path) -> None:
     clock = HandClock(START)
     with Store.open(str(tmp_path / "store.duckdb"), clock=clock) as store:

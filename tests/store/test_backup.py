@@ -85,6 +85,7 @@ def test_a_backup_of_a_store_that_is_written_to_is_one_moment(name: str, tmp_pat
     assert made[-1].turns > made[0].turns
 
 
+@pytest.mark.slow
 def test_a_restored_store_reads_on_from_its_own_offsets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumers.stream._QUIET", 0.1)
     # No ids: what is read twice counts twice.
@@ -115,6 +116,7 @@ def test_a_restored_store_reads_on_from_its_own_offsets(tmp_path: Path, monkeypa
         assert held(store) == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old_store", ["is there", "is lost", "is broken"])
 def test_what_was_forgotten_since_is_forgotten_again(tmp_path: Path, old_store: str) -> None:
     path = tmp_path / "store.duckdb"

@@ -167,6 +167,7 @@ def traces(name: str, text: bytes) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fillers", [0, 3000])
 def test_the_bytes_leave_the_disk(name: str, fillers: int) -> None:
     with Store.open(name) as store:

@@ -149,6 +149,7 @@ def _cells(name: str, secret: str) -> Iterator[str]:
                 yield table
 
 
+@pytest.mark.slow
 def test_a_word_and_an_id_are_gone_from_every_file(filled: str) -> None:
     for secret in SECRETS:
         assert everywhere(filled, secret), f"{secret} was never there, so this test could not fail"
@@ -216,6 +217,7 @@ def test_what_a_killed_process_spilled_goes_at_the_next_opening(name: str) -> No
     assert (everywhere(name, WORD) == set()) == ("postgres:" not in name) and (folder / "mine.txt").exists()
 
 
+@pytest.mark.slow
 def test_it_is_gone_from_a_backup_that_is_restored(filled: str, tmp_path: Path) -> None:
     with Store.open(filled) as store:
         made = back_up(store, tmp_path / "b", at=NOON).path

@@ -83,6 +83,7 @@ except StoreFullError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_transactions_before(tmp_path: Path) -> None:
     # A limit on the size of files is what a full disk looks like to a process: the write fails.
     name = str(tmp_path / "offmap.duckdb")
@@ -136,6 +137,7 @@ store.close()
 """
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_a_full_disk_stopped_is_got_over_without_a_restart(name: str) -> None:
     """DuckDB takes nothing more then until the file is attached anew: a service would fail until somebody restarts it."""
     ran = subprocess.run([sys.executable, "-c", CHECKPOINT, name], capture_output=True, text=True, timeout=120)
@@ -177,6 +179,7 @@ for limit in (0, 1_000, 8_192, 12_288, 40_000, 600_000):
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_from_the_beginning_leaves_no_half_store(name: str) -> None:
     """Wherever the first migration is stopped, also before DuckDB's own headers are written."""
     ran = subprocess.run([sys.executable, "-c", FIRST, name], capture_output=True, text=True, timeout=200)

@@ -80,6 +80,7 @@ def test_a_sound_log_needs_no_journal(died: Path, tmp_path: Path) -> None:
     assert not journal_of(path).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_a_flipped_bit_in_the_log_loses_nothing_that_was_journaled(died: Path, tmp_path: Path, seed: int) -> None:
     path = copied(died, tmp_path)
@@ -169,6 +170,7 @@ def test_an_entry_that_fails_is_not_half_run(tmp_path: Path) -> None:
         assert store._database.value("SELECT count(*) FROM erasures") == 0
 
 
+@pytest.mark.slow
 def test_a_checkpoint_empties_it_while_others_read(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     with Store.open(str(path)) as store:

@@ -69,6 +69,7 @@ def test_a_copy_is_made_before(old: Path) -> None:
     database.close()
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_ducklake_catalog(tmp_path: Path) -> None:
     name = f"ducklake:{tmp_path / 'lake'}"
     database = LocalDatabase(Attachment.parse(name))
@@ -130,6 +131,7 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
         Store.open("ducklake:")
 
 
+@pytest.mark.slow
 def test_kinds_are_not_mixed_up(tmp_path: Path) -> None:
     file, lake = tmp_path / "a.duckdb", tmp_path / "a.ducklake"
     Store.open(str(file)).close()

@@ -110,6 +110,7 @@ def test_who_connects_and_says_nothing_keeps_nobody_waiting(server: StoreServer,
         connected.close()
 
 
+@pytest.mark.slow
 def test_a_client_that_stops_in_a_transaction_loses_it(store: Store, name: str) -> None:
     shared = store.share()
     assert shared is not None

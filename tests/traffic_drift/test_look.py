@@ -67,6 +67,7 @@ def test_members_of_a_topic_are_those_of_its_level(store: Store) -> None:
     )
 
 
+@pytest.mark.slow
 def test_coverage_is_of_the_run(store: Store) -> None:
     look = look_at(store, "shop")
     known = {row["turn_key"]: row["covered"] for row in store.reports.turn_coverage(look.run.report_id).to_pylist()}
@@ -75,6 +76,7 @@ def test_coverage_is_of_the_run(store: Store) -> None:
         assert known.get(key, float("nan")) == pytest.approx(covered, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_a_forgotten_turn_is_not_there(store: Store) -> None:
     run = analysed(store, "shop").run
     before = read_look(store, SETTINGS, run)

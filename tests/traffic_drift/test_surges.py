@@ -64,6 +64,7 @@ def planted(
     return np.concatenate([old.vectors, new.vectors]), created, talk, np.arange(len(talk)) >= len(old)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("conversations", "days"), [(14, 2), (14, 4), (20, 7)])
 def test_a_new_subject_is_found_and_its_texts_are_named(conversations: int, days: float) -> None:
     for seed in range(5):
@@ -150,6 +151,7 @@ def test_everything_at_once_is_a_start_and_no_surge() -> None:
     assert look(one.vectors, np.full(300, (SPAN - 1) * DAY), one.conversations) == []
 
 
+@pytest.mark.slow
 def test_a_text_that_thousands_send_takes_no_more_memory_than_others() -> None:
     """5,000 conversations about one thing, and a new subject beside them; numpy's arrays are traced."""
     rng = np.random.default_rng(8)
