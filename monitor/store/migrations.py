@@ -252,7 +252,8 @@ def migrate(database: LocalDatabase, steps: Sequence[Migration] = MIGRATIONS) ->
         _copy_before(database, len(steps))
     for number, step in enumerate(steps[found:], found + 1):
         with database.transaction(journaled=False):
-            if version(database) >= number:  # another process that opened the store at the same time took this step
+            # Another process that opened the store at the same time may have taken this step.
+            if database.attachment.server and version(database) >= number:
                 continue
             if number == 1:
                 database.query("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMP NOT NULL)")
