@@ -259,6 +259,8 @@ def migrate(database: LocalDatabase, steps: Sequence[Migration] = MIGRATIONS) ->
                 database.query("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMP NOT NULL)")
             step(database)
             database.execute("INSERT INTO schema_version VALUES (?, ?)", [number, database.clock()])
+        if found:  # a log that changes tables that hold rows is never left to be replayed; a new store has none yet
+            database.checkpoint()
     database.checkpoint()
     return len(steps) - found
 
