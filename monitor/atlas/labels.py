@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix, diags
 from monitor.atlas.stopwords import STOP_WORDS
 from monitor.redaction import redact
 
-__all__ = ["Label", "class_tf_idf", "label_topics", "most_central", "presentable"]
+__all__ = ["Label", "class_tf_idf", "label_topics", "most_central", "presentable", "terms_of"]
 
 #: What redaction leaves in the place of a secret; it says nothing about a topic.
 _MARK = re.compile(r"\[(?:email|phone|card|iban|key)\]")
@@ -59,30 +59,36 @@ def presentable(texts: Iterable[str]) -> list[str]:
     return [_MARK.sub(" ", redact(text)) for text in texts]
 
 
-def label_topics(texts: Sequence[str], topics: NDArray[np.int64], *, least: int = 1) -> list[Label]:
-    """A label for each topic 0..max; `topics` [n] gives each text's topic, -1 for none.
+def terms_of(texts: Sequence[str], *, least: int = 1) -> tuple[csr_matrix, NDArray[np.object_]]:
+    """How often each text holds each term [texts, terms], and the terms.
 
     Terms are words and pairs of words that stand in at least so many texts, without the stop words of English, German,
     Spanish and French.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    number = int(topics.max(initial=-1)) + 1
-    if number == 0:
-        return []
-    member = topics >= 0
-    documents = [text for text, inside in zip(texts, member, strict=True) if inside]
     vectorizer = CountVectorizer(
         stop_words=sorted(STOP_WORDS), ngram_range=(1, 2), token_pattern=_WORD, min_df=least, dtype=np.int64
     )
     try:
-        terms_of_texts = vectorizer.fit_transform(documents)
+        counts = vectorizer.fit_transform(texts)
     except ValueError:  # nothing but stop words and words of too few texts
+        return csr_matrix((len(texts), 0), dtype=np.int64), np.empty(0, dtype=object)
+    return counts, vectorizer.get_feature_names_out()
+
+
+def label_topics(texts: Sequence[str], topics: NDArray[np.int64], *, least: int = 1) -> list[Label]:
+    """A label for each topic 0..max; `topics` [n] gives each text's topic, -1 for none. `least` is that of `terms_of`."""
+    number = int(topics.max(initial=-1)) + 1
+    if number == 0:
+        return []
+    member = topics >= 0
+    counts, vocabulary = terms_of([text for text, inside in zip(texts, member, strict=True) if inside], least=least)
+    if not len(vocabulary):
         return [Label(f"topic {topic + 1}", ()) for topic in range(number)]
     rows = topics[member]
     membership = csr_matrix((np.ones(len(rows), np.int64), (rows, np.arange(len(rows)))), shape=(number, len(rows)))
-    weights = class_tf_idf((membership @ terms_of_texts).tocsr())
-    vocabulary = vectorizer.get_feature_names_out()
+    weights = class_tf_idf((membership @ counts).tocsr())
     return _unique([_keywords(weights[topic], vocabulary) for topic in range(number)])
 
 

@@ -36,6 +36,7 @@ from monitor.cli import (
     export,
     gaps,
     ingest,
+    keywords,
     privacy,
     signals,
 )
@@ -146,6 +147,7 @@ app.command("consume")(consume.consume)
 app.add_typer(evalset.app, name="evalset")
 app.command("analyse")(analysis.analyse)
 app.command("drift")(drift.drift)
+app.command("keywords")(keywords.keywords)
 app.command("gaps")(gaps.gaps)
 app.command("topics")(topics_.topics)
 app.command("turns")(turns_.turns)

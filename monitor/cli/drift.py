@@ -64,8 +64,8 @@ def drift(
         if descriptors or html is not None:
             from monitor.drift.descriptors import describe_windows
 
-            usual = default_windows(look, settings, utc_now)
-            found = describe_windows(opened, settings, chosen[0] or usual[0], chosen[1] or usual[1], html=html)
+            tested, usual = default_windows(look, settings, utc_now, chosen[0])
+            found = describe_windows(opened, settings, tested, chosen[1] or usual, html=html)
             row = replace(row, body={**row.body, "descriptors": found})
         opened.drift.write(row)
     if as_json:

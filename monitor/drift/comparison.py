@@ -59,11 +59,15 @@ class _Compared:
     window: Window | None
 
 
-def default_windows(look: Look, settings: Settings, clock: Clock) -> tuple[Window, Window]:
-    """The last `drift.current_days` up to the last turn, and the `drift.reference_days` before them."""
-    end = min(clock(), look.run.window_end)
-    border = end - timedelta(days=settings.drift.current_days)
-    return Window(border, end), Window(border - timedelta(days=settings.drift.reference_days), border)
+def default_windows(
+    look: Look, settings: Settings, clock: Clock, current: Window | None = None
+) -> tuple[Window, Window]:
+    """The window that is asked for, or the last `drift.current_days` up to the last turn; and the `drift.reference_days` before
+    it."""
+    if current is None:
+        end = min(clock(), look.run.window_end)
+        current = Window(end - timedelta(days=settings.drift.current_days), end)
+    return current, Window(current.start - timedelta(days=settings.drift.reference_days), current.start)
 
 
 def compare_windows(
@@ -83,8 +87,8 @@ def compare_windows(
     a size too: a topic that moved by `drift.min_change`, or one turn in twenty that changed topic. The same comparison
     of the same run has the same result and id. Raises `UsageError` for an eval set that was never encoded.
     """
-    usual = default_windows(look, settings, clock)
-    current, before = current or usual[0], reference or usual[1]
+    current, usual = default_windows(look, settings, clock, current)
+    before = reference or usual
     rng = np.random.default_rng(settings.atlas.seed)
     after = _sample(store, look, current, rng)
     if against is None:

@@ -51,9 +51,12 @@ class Look:
         return {topic.topic_id: number for number, topic in enumerate(self.topics)}
 
     def members(self, topic: int) -> NDArray[np.int64]:
-        """Rows of the turns of a middle or fine topic."""
-        level = self.middle if self.topics[topic].level == 1 else self.fine
-        return np.flatnonzero(level == topic)
+        """Rows of the turns of a topic."""
+        chosen = self.topics[topic]
+        if not chosen.level:
+            inside = [place for place, one in enumerate(self.topics) if one.parent == chosen.topic_id]
+            return np.flatnonzero(np.isin(self.middle, inside))
+        return np.flatnonzero((self.middle if chosen.level == 1 else self.fine) == topic)
 
 
 def read_look(store: Store, settings: Settings, run: PublishedRun) -> Look:

@@ -38,6 +38,7 @@ COMMANDS = [
     ("drift",),
     ("drift", "--json"),
     ("drift", "--against", "shop"),
+    ("keywords",),
     ("alerts", "list"),
     ("alerts", "list", "--json"),
     ("alerts", "retry"),
