@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from consumers.protobuf_size import holds_more_than
 from monitor.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["document", "otlp_answer"]
 
-_T = TypeVar("_T")
-
 #: Spans, attributes, events and values of a request. Batches of exporters have a tenth of it.
 _MOST_THINGS = 300_000
-#: Two bytes are an empty span, and 90 when it is read: that much memory is needed once, and not for each request at work.
+#: What a request takes while it is read is needed once, and not for each request at work.
 _ONE_AT_A_TIME = threading.Lock()
 _JSON, _PROTOBUF = "application/json", "application/x-protobuf"
 #: Statuses of HTTP as google.rpc.Code has them.
@@ -40,6 +39,8 @@ def document(body: bytes) -> dict[str, Any]:
     from google.protobuf.message import DecodeError
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+    if holds_more_than(_MOST_THINGS, body):
+        raise InputError(f"the spans hold more than {_MOST_THINGS:,} values: send fewer at once")
     with _ONE_AT_A_TIME:
         request = ExportTraceServiceRequest()
         try:
@@ -48,7 +49,7 @@ def document(body: bytes) -> dict[str, Any]:
             raise InputError(
                 "the body is no ExportTraceServiceRequest in protobuf: it is cut, damaged or something else"
             ) from None
-        return _Reader().document(request)
+        return _document(request)
 
 
 def otlp_answer(status: str, body: Mapping[str, Any], *, protobuf: bool) -> tuple[str, str, bytes]:
@@ -91,72 +92,65 @@ def _varint(number: int) -> bytes:
     return bytes(found)
 
 
-class _Reader:
-    """Reads one request, and gives up when it holds more things than anybody exports at once."""
+def _document(request: ExportTraceServiceRequest) -> dict[str, Any]:
+    return {"resourceSpans": [_resource_spans(one) for one in request.resource_spans]}
 
-    def __init__(self) -> None:
-        self._left = _MOST_THINGS
 
-    def _spent(self, things: Sequence[_T]) -> Sequence[_T]:
-        self._left -= len(things)
-        if self._left < 0:
-            raise InputError(f"the spans hold more than {_MOST_THINGS:,} values: send fewer at once")
-        return things
+def _resource_spans(owner: ResourceSpans) -> dict[str, Any]:
+    return {
+        "resource": {"attributes": _attributes(owner.resource.attributes)},
+        "scopeSpans": [_scope_spans(one) for one in owner.scope_spans],
+    }
 
-    def document(self, request: ExportTraceServiceRequest) -> dict[str, Any]:
-        return {"resourceSpans": [self._resource_spans(one) for one in self._spent(request.resource_spans)]}
 
-    def _resource_spans(self, owner: ResourceSpans) -> dict[str, Any]:
-        return {
-            "resource": {"attributes": self._attributes(owner.resource.attributes)},
-            "scopeSpans": [self._scope_spans(one) for one in self._spent(owner.scope_spans)],
-        }
+def _scope_spans(scope: ScopeSpans) -> dict[str, Any]:
+    named = {"name": scope.scope.name, "version": scope.scope.version}
+    return {"scope": named, "spans": [_span(one) for one in scope.spans]}
 
-    def _scope_spans(self, scope: ScopeSpans) -> dict[str, Any]:
-        named = {"name": scope.scope.name, "version": scope.scope.version}
-        return {"scope": named, "spans": [self._span(one) for one in self._spent(scope.spans)]}
 
-    def _span(self, span: Span) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "traceId": span.trace_id.hex(),
-            "spanId": span.span_id.hex(),
-            "name": span.name,
-            "kind": int(span.kind),
-            "startTimeUnixNano": str(span.start_time_unix_nano),
-            "endTimeUnixNano": str(span.end_time_unix_nano),
-            "attributes": self._attributes(span.attributes),
-            "events": [
-                {
-                    "timeUnixNano": str(event.time_unix_nano),
-                    "name": event.name,
-                    "attributes": self._attributes(event.attributes),
-                }
-                for event in self._spent(span.events)
-            ],
-            "status": {"code": int(span.status.code), "message": span.status.message},
-        }
-        if span.parent_span_id:
-            found["parentSpanId"] = span.parent_span_id.hex()
-        return found
+def _span(span: Span) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "traceId": span.trace_id.hex(),
+        "spanId": span.span_id.hex(),
+        "name": span.name,
+        "kind": int(span.kind),
+        "startTimeUnixNano": str(span.start_time_unix_nano),
+        "endTimeUnixNano": str(span.end_time_unix_nano),
+        "attributes": _attributes(span.attributes),
+        "events": [
+            {
+                "timeUnixNano": str(event.time_unix_nano),
+                "name": event.name,
+                "attributes": _attributes(event.attributes),
+            }
+            for event in span.events
+        ],
+        "status": {"code": int(span.status.code), "message": span.status.message},
+    }
+    if span.parent_span_id:
+        found["parentSpanId"] = span.parent_span_id.hex()
+    return found
 
-    def _attributes(self, pairs: Sequence[KeyValue]) -> list[Mapping[str, Any]]:
-        return [{"key": one.key, "value": self._value(one.value)} for one in self._spent(pairs)]
 
-    def _value(self, value: AnyValue) -> dict[str, Any]:
-        """An AnyValue by the name that JSON has for its kind. Protobuf reads no more than 100 levels, so this ends."""
-        match value.WhichOneof("value"):
-            case "string_value":
-                return {"stringValue": value.string_value}
-            case "bool_value":
-                return {"boolValue": value.bool_value}
-            case "int_value":
-                return {"intValue": str(value.int_value)}
-            case "double_value":
-                return {"doubleValue": value.double_value}
-            case "bytes_value":
-                return {"bytesValue": base64.b64encode(value.bytes_value).decode()}
-            case "array_value":
-                return {"arrayValue": {"values": [self._value(one) for one in self._spent(value.array_value.values)]}}
-            case "kvlist_value":
-                return {"kvlistValue": {"values": self._attributes(value.kvlist_value.values)}}
-        return {}
+def _attributes(pairs: Sequence[KeyValue]) -> list[Mapping[str, Any]]:
+    return [{"key": one.key, "value": _value(one.value)} for one in pairs]
+
+
+def _value(value: AnyValue) -> dict[str, Any]:
+    """An AnyValue by the name that JSON has for its kind. Protobuf reads no more than 100 levels, so this ends."""
+    match value.WhichOneof("value"):
+        case "string_value":
+            return {"stringValue": value.string_value}
+        case "bool_value":
+            return {"boolValue": value.bool_value}
+        case "int_value":
+            return {"intValue": str(value.int_value)}
+        case "double_value":
+            return {"doubleValue": value.double_value}
+        case "bytes_value":
+            return {"bytesValue": base64.b64encode(value.bytes_value).decode()}
+        case "array_value":
+            return {"arrayValue": {"values": [_value(one) for one in value.array_value.values]}}
+        case "kvlist_value":
+            return {"kvlistValue": {"values": _attributes(value.kvlist_value.values)}}
+    return {}

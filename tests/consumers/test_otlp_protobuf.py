@@ -30,6 +30,7 @@ from otlp_support import said, span, turns
 
 from consumers.http import TRACES, HttpIntake
 from consumers.otlp_protobuf import document
+from consumers.protobuf_size import holds_more_than
 from monitor.errors import InputError, StoreFullError
 from monitor.settings import Settings
 from monitor.store import Store
@@ -231,11 +232,30 @@ def test_spans_that_are_more_than_a_record_are_refused_whole(intake: HttpIntake,
 
 
 @pytest.mark.parametrize("content", ["spans", "attributes"])
-def test_a_few_bytes_that_are_many_things_are_refused(intake: HttpIntake, content: str) -> None:
-    """Empty spans and attributes are two bytes each, and hundreds when they are read."""
+def test_a_few_bytes_that_are_many_things_are_refused(
+    intake: HttpIntake, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty spans and attributes are two bytes each, and hundreds when they are parsed: they must be refused before."""
+    monkeypatch.setattr("consumers.otlp_protobuf._ONE_AT_A_TIME", None)  # what is parsed is parsed under this lock
     inner = b"\x12\x00" * 400_000 if content == "spans" else _field(2, b"\x4a\x00" * 400_000)
     status, said_ = refused(intake, _field(1, _field(2, inner)))
     assert status == 400 and "300,000" in said_.message
+
+
+def test_messages_are_counted_in_the_bytes() -> None:
+    def inside(message: Any) -> int:
+        count = 0
+        for field, value in message.ListFields():
+            if field.type == field.TYPE_MESSAGE:
+                many = value if field.is_repeated else [value]
+                count += sum(1 + inside(one) for one in many)
+        return count
+
+    body = b"".join(message(number) for number in range(40))
+    parsed = inside(ExportTraceServiceRequest.FromString(body))
+    assert parsed > 500
+    assert holds_more_than(parsed - 1, body) and not holds_more_than(parsed, body)
+    assert not holds_more_than(parsed, body[:-7])
 
 
 @pytest.mark.parametrize("kind", ["array", "kvlist"])
