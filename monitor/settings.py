@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 
 from monitor.errors import SettingError
 from monitor.keep_out import KeepOut, parse_rules
+from monitor.watch_list import WatchList, parse_lists
 
 __all__ = ["CONFIG_FILE", "FOREIGN_NAMES", "Setting", "Settings", "describe", "load", "password_within"]
 
@@ -128,6 +129,11 @@ class AnalysisSettings:
         (),
         'rules for turns that do not count as traffic, such as `[{app = "playground"}, {user_id = "eval-*"}, '
         '{metadata = {run = "nightly"}}, {eval_runs = true}]`; they stay stored, and count again when the rule goes',
+    )
+    watch_lists: tuple[WatchList, ...] = _setting(
+        (),
+        'phrases and patterns to hear of, such as `[{name = "refund", phrases = ["money back"], '
+        'patterns = ["refund(s|ed)?"]}]`; patterns are RE2\'s, phrases fit whole words',
     )
     flood_turns: int = _setting(30, "one prompt this often, mostly from one user or within an hour, is a flood", low=2)
     intents_file: str = _setting("", "a TOML file of intents with examples; empty takes the eval set's labels")
@@ -442,6 +448,8 @@ def _convert(kind: Any, value: object) -> Any:
         return value
     if kind == tuple[KeepOut, ...]:
         return parse_rules(value)
+    if kind == tuple[WatchList, ...]:
+        return parse_lists(value)
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):

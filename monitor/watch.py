@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings
+from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings, watch_list_findings
 from monitor.alerts.rules import Decision, Finding, Policy, decide, sum_up
 from monitor.atlas.assembly import microseconds, moment
 from monitor.clock import Clock
@@ -82,8 +82,8 @@ def _decide(store: Store, settings: Settings, look: Look, drift: DriftRow, at: d
     if look.report is not None and look.report.value is not None and not store.alerts.subjects("history"):
         return sum_up(gaps, now=now, at=at, policy=policy, path="/gaps")
     surges = find_surges_of(look, store, settings, end=microseconds(now))
-    known = [*store.alerts.subjects("gap"), *store.alerts.subjects("drift")]
-    found = [*surge_findings(look, surges, store), *gaps]
+    known = [row for kind in ("gap", "drift", "watch_list") for row in store.alerts.subjects(kind)]
+    found = [*surge_findings(look, surges, store), *watch_list_findings(store, settings, now=now), *gaps]
     explained = bool(surges) or any(row.subject[:1] == "s" and now - row.seen_at < _EXPLAINED for row in known)
     if drift.alarm and not explained:
         found.append(_drifted(drift, look))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,14 @@ from monitor.atlas.labels import label_topics, presentable
 from monitor.atlas.timeline import DAY
 from monitor.drift.look import Look
 from monitor.drift.surges import Surge, find_surges
+from monitor.drift.trend import trend
+from monitor.records import Window
 from monitor.settings import Settings
 from monitor.store.alerts import AlertBody
 from monitor.store.reports import GapRow
 from monitor.store.store import Store
 
-__all__ = ["find_surges_of", "gap_findings", "surge_findings"]
+__all__ = ["find_surges_of", "gap_findings", "surge_findings", "watch_list_findings"]
 
 #: A gap is told when its coverage is at most this even at the interval's high end. On the sample traffic (seeds 20260302, 11)
 #: planted gaps are under it at the end of the eight weeks in 8 of 10 cases, covered topics marked for an alert in 1 of 6.
@@ -32,6 +35,11 @@ _MEMBERS = 400
 
 #: Share of a surge that must lie in one topic for the page of that topic to be the one to open.
 _MOSTLY = 0.5
+
+#: A watch-list is told when it is said so many times as often as before, so surely. A year has 52 weeks to compare: a list that
+#: does not change is told once in forty years.
+_RISEN, _BY_CHANCE = 1.5, 0.0005
+_EXAMPLES = 3
 
 _SPAN_DAYS = 35.0
 #: Texts that a surge's words are set against.
@@ -107,6 +115,44 @@ def surge_findings(look: Look, surges: Sequence[Surge], store: Store) -> list[Fi
                 size=surge.share * (1 - coverage) if missed else surge.share,
                 users=users,
                 members=tuple(int(key) for key in look.keys[rows[:_MEMBERS]]),
+                sure=True,
+            )
+        )
+    return found
+
+
+def watch_list_findings(store: Store, settings: Settings, *, now: datetime) -> list[Finding]:
+    """One finding a watch-list that is said clearly more often in the last days than in those before."""
+    found = []
+    days, environments = settings.drift, settings.analysis.environments
+    current = Window(now - timedelta(days=days.current_days), now)
+    before = Window(current.start - timedelta(days=days.reference_days), current.start)
+    for one in settings.analysis.watch_lists:
+        hits, earlier = (store.watch_lists.count(one, window, environments) for window in (current, before))
+        change = trend(hits.conversations, hits.of_conversations, earlier.conversations, earlier.of_conversations)
+        if change is None or change.ratio < _RISEN or change.p_value > _BY_CHANCE:
+            continue
+        facts = (
+            (
+                "How much",
+                f"{hits.conversations:,} of {hits.of_conversations:,} conversations in {days.current_days} days",
+            ),
+            ("Before", f"{earlier.conversations:,} of {earlier.of_conversations:,} in {days.reference_days} days"),
+            ("Users", f"{hits.users:,}"),
+        )
+        text = f"Said {change.ratio:.1f} times as often as in the days before ({change.low:.1f} to {change.high:.1f})."
+        examples = tuple(store.watch_lists.latest(one, current, environments, most=_EXAMPLES))
+        found.append(
+            Finding(
+                kind="watch_list",
+                key=f"w:{one.name}",
+                title=f"Watch-list: {one.name}",
+                body=AlertBody(text, facts, examples),
+                path="/drift",
+                size=hits.conversations / hits.of_conversations,
+                users=hits.users,
+                # What it holds may be what a gap or a surge told of: who made the list wants to hear of it by its name.
+                members=(),
                 sure=True,
             )
         )

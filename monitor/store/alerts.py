@@ -28,7 +28,7 @@ class AlertBody:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """One alert. `kind` is gap, resolved, history, drift, stalled, damaged, dead_letters or test.
+    """One alert. `kind` is gap, resolved, history, drift, watch_list, stalled, damaged, dead_letters or test.
 
     `path` is the page that shows it, with its query; `body` is `AlertBody` as JSON.
     """

@@ -48,6 +48,7 @@ from monitor.store.statistics import Statistics
 from monitor.store.streams import Streams
 from monitor.store.turns import Turns
 from monitor.store.vectors import Vectors
+from monitor.store.watch_lists import WatchLists
 
 __all__ = ["Store"]
 
@@ -83,6 +84,7 @@ class Store:
         self.leases = Leases(database)
         self.statistics = Statistics(database)
         self.deletion = Deletion(database)
+        self.watch_lists = WatchLists(database)
 
     @classmethod
     def open(
