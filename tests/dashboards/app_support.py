@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import waitress
 
@@ -15,6 +16,9 @@ from dashboards.service import Service
 from monitor.service.web import close_server
 from monitor.settings import Settings
 from monitor.store import Store
+
+#: Tabs that are open. They leave their page before its server ends: a request under way would fail, and count as an error.
+TABS: list[Any] = []
 
 
 def now() -> datetime:
@@ -30,6 +34,8 @@ def served(store: Store, settings: Settings, service: Service | None = None, pre
     try:
         yield f"http://127.0.0.1:{server.effective_port}{prefix.rstrip('/')}"
     finally:
+        for tab in TABS:
+            tab.goto("about:blank")
         close_server(server, looping=True)
         thread.join(5)
 

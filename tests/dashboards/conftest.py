@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.cli_support import Offmap, in_folder
 from tests.cli.cli_traffic import write_eval_set, write_log
-from tests.dashboards.app_support import Watched
+from tests.dashboards.app_support import TABS, Watched
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,9 @@ def tab(chromium: Any) -> Iterator[Any]:
     page.on("console", lambda message: watched.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: watched.errors.append(str(error)))
     page.on("request", lambda request: watched.foreign.append(request.url) if _leaves(request.url) else None)
+    TABS.append(page)
     yield page
+    TABS.remove(page)
     context.close()
     assert watched.errors == []
     assert watched.foreign == []

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_support import now, served
 
 from dashboards.figures.ingest import lag_lines, letters_line, throughput_bars
 from dashboards.queries.ingest import Course, ingest_course
@@ -17,6 +16,7 @@ from monitor.records import Coordinates, DeadLetter, Turn
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.partitions import PartitionRow
+from tests.dashboards.app_support import now, served
 from tests.hand_clock import HandClock
 
 MINUTE = timedelta(minutes=1)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_support import served
 
 from consumers.dead_letters import Again, replay
 from dashboards.service import Alone
@@ -17,6 +16,7 @@ from monitor.records import Coordinates, DeadLetter
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.dead_letters import Chosen
+from tests.dashboards.app_support import served
 
 pytestmark = pytest.mark.slow
 

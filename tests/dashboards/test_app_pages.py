@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_support import served
 
 from monitor.records import Turn
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.partitions import PartitionRow
 from tests.cli.cli_support import Offmap, in_folder
+from tests.dashboards.app_support import served
 
 pytestmark = pytest.mark.slow
 

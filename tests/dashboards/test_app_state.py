@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime
 
 import pytest
-from app_support import now
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from monitor.health import Health, PartHealth
 from monitor.settings import Settings
 from monitor.store import Store
 from tests.cli.cli_support import Offmap
+from tests.dashboards.app_support import now
 
 
 def test_a_selection_survives_the_address() -> None:
