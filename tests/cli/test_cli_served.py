@@ -39,6 +39,8 @@ COMMANDS = [
     ("drift", "--json"),
     ("drift", "--against", "shop"),
     ("keywords",),
+    ("watchlist",),
+    ("watchlist", "--json"),
     ("alerts", "list"),
     ("alerts", "list", "--json"),
     ("alerts", "retry"),
@@ -88,6 +90,8 @@ def prepared(built: Offmap, folder: Path) -> Offmap:
     folder.mkdir()
     shutil.copy(built.store, folder / "store.duckdb")
     made = in_folder(folder)
+    lists = '[{name = "parcels", phrases = ["parcel"]}]'
+    made = Offmap(made.folder, {**made.environment, "OFFMAP_ANALYSIS_WATCH_LISTS": lists})
     write_log(folder / "more.jsonl", conversations=20, seed=9)
     with (folder / "more.jsonl").open("a") as more:
         more.write("{ broken\n")
