@@ -170,7 +170,7 @@ class _Ids:
             encoder.name,
             USER_TEXT.name,
             asdict(settings.atlas),
-            asdict(settings.analysis),
+            _analysis(settings),
             examples,
             str(window),
         ]
@@ -178,6 +178,11 @@ class _Ids:
         compared_by = [[one.eval_set_id for one in eval_sets], asdict(settings.coverage), asdict(settings.gaps)]
         report_id = "r" + short_hash(atlas_id, _json(compared_by))
         return cls("run" + short_hash(atlas_id, report_id), atlas_id, report_id, corpus.fingerprint)
+
+
+def _analysis(settings: Settings) -> dict[str, Any]:
+    """The settings of the analysis that its result depends on. A watch-list is counted beside it."""
+    return {name: value for name, value in asdict(settings.analysis).items() if name != "watch_lists"}
 
 
 @contextmanager
@@ -379,7 +384,7 @@ def _publish(
 ) -> PublishedRun:
     shown = {
         **asdict(settings.atlas),
-        **asdict(settings.analysis),
+        **_analysis(settings),
         **asdict(settings.coverage),
         **asdict(settings.gaps),
     }

@@ -257,3 +257,11 @@ def test_when_everything_is_kept_out_the_error_says_so(store: Store) -> None:
     settings = Settings().with_value("analysis.keep_out", '[{conversation_id = "*"}]', source="test")
     with pytest.raises(InputError, match=r"turns are kept out by rules \(setting analysis\.keep_out\)"):
         run(store, settings)
+
+
+@pytest.mark.slow
+def test_a_watch_list_is_no_reason_for_another_atlas(store: Store) -> None:
+    before = run(store)
+    lists = '[{name = "parcels", phrases = ["parcel"]}]'
+    after = run(store, Settings().with_value("analysis.watch_lists", lists, source="test"))
+    assert (after.run.run_id, after.run.atlas_id) == (before.run.run_id, before.run.atlas_id)
