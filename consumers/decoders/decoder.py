@@ -13,8 +13,6 @@ from monitor.records import Coordinates, Event, Turn, streamed
 
 __all__ = ["Decoded", "Decoder", "Defaults", "Pieces", "default_id"]
 
-REST_IS_STORED = "the other traces of the record are stored"
-
 
 @streamed
 class Defaults:
@@ -80,7 +78,12 @@ class Pieces:
             return Decoded(tuple(self._turns), tuple(self._events))
         if not self._turns and not self._events:
             raise RecordError(self._fault)
-        return Decoded(tuple(self._turns), tuple(self._events), f"{self._fault}; {REST_IS_STORED}", self._refused)
+        return Decoded(
+            tuple(self._turns),
+            tuple(self._events),
+            f"{self._fault}; the other traces of the record are stored",
+            self._refused,
+        )
 
 
 class Decoder(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from monitor.atlas.labels import label_topics, presentable
 from monitor.atlas.timeline import DAY
 from monitor.drift.look import Look
 from monitor.drift.surges import Surge, find_surges
-from monitor.drift.trend import trend
-from monitor.records import Window
+from monitor.drift.watch_counts import watch_counts
+from monitor.drift.windows import windows_before
 from monitor.settings import Settings
 from monitor.store.alerts import AlertBody
 from monitor.store.reports import GapRow
@@ -125,11 +125,10 @@ def watch_list_findings(store: Store, settings: Settings, *, now: datetime) -> l
     """One finding a watch-list that is said clearly more often in the last days than in those before."""
     found = []
     days, environments = settings.drift, settings.analysis.environments
-    current = Window(now - timedelta(days=days.current_days), now)
-    before = Window(current.start - timedelta(days=days.reference_days), current.start)
+    current, before = windows_before(now, days)
     for one in settings.analysis.watch_lists:
-        hits, earlier = (store.watch_lists.count(one, window, environments) for window in (current, before))
-        change = trend(hits.conversations, hits.of_conversations, earlier.conversations, earlier.of_conversations)
+        counts = watch_counts(store, one, environments, current, before)
+        hits, earlier, change = counts.now, counts.before, counts.trend
         if change is None or change.ratio < _RISEN or change.p_value > _BY_CHANCE:
             continue
         facts = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.context import open_store, read_settings, utc_now
-from monitor.cli.options import AsJson, StorePath, parse_window
+from monitor.cli.options import AsJson, Current, Reference, StorePath, parse_window
 from monitor.cli.render import Column, print_json, print_table, say
 from monitor.errors import UsageError
 from monitor.published import published_run
@@ -24,12 +24,8 @@ _SHOWN = 10
 
 def drift(
     context: typer.Context,
-    current: Annotated[
-        str | None, typer.Option(metavar="START/END", help="The window that is tested: the last days by default.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(metavar="START/END", help="The window to compare with: the days before by default.")
-    ] = None,
+    current: Current = None,
+    reference: Reference = None,
     against: Annotated[
         str | None, typer.Option(metavar="NAME", help="Compare with this eval set instead of a window.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.context import open_store, read_settings, utc_now
-from monitor.cli.options import AsJson, StorePath, parse_window
+from monitor.cli.options import AsJson, Current, Reference, StorePath, parse_window, window_document
 from monitor.cli.render import Column, print_json, print_table, say
 from monitor.errors import UsageError
 from monitor.published import find_topic, published_run
@@ -17,7 +17,6 @@ from monitor.wording import clean
 
 if TYPE_CHECKING:
     from monitor.atlas.keywords import Keyword
-    from monitor.records import Window
 
 __all__ = ["keywords"]
 
@@ -26,13 +25,8 @@ _SHOWN = 20
 
 def keywords(
     context: typer.Context,
-    current: Annotated[
-        str | None,
-        typer.Option(metavar="START/END", help="The window whose words are listed: the last days by default."),
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(metavar="START/END", help="The window to compare with: the days before by default.")
-    ] = None,
+    current: Current = None,
+    reference: Reference = None,
     topic: Annotated[
         str | None, typer.Option(metavar="ID", help="The words of this topic, against everything else.")
     ] = None,
@@ -62,16 +56,12 @@ def keywords(
             window, usual = default_windows(look, settings, utc_now, parse_window(current, "--current"))
             before = parse_window(reference, "--reference") or usual
             found = rising_terms(opened, settings, look, window, before, limit=limit)
-            document = {"current": _days(window), "reference": _days(before)}
+            document = {"current": window_document(window), "reference": window_document(before)}
             title = f"{window}, against {before}"
     if as_json:
         print_json({**document, "keywords": [asdict(one) for one in found]})
     else:
         _print(title, found, settings.alerts.min_users)
-
-
-def _days(window: Window) -> dict[str, object]:
-    return {"start": window.start, "end": window.end}
 
 
 def _print(title: str, found: Sequence[Keyword], users: int) -> None:

@@ -12,8 +12,14 @@ from monitor.errors import UsageError
 if TYPE_CHECKING:
     from monitor.records import Window
 
-__all__ = ["AsJson", "AsLines", "Level", "StorePath", "parse_window"]
+__all__ = ["AsJson", "AsLines", "Current", "Level", "Reference", "StorePath", "parse_window", "window_document"]
 
+Current = Annotated[
+    str | None, typer.Option(metavar="START/END", help="The window that is looked at: the last days by default.")
+]
+Reference = Annotated[
+    str | None, typer.Option(metavar="START/END", help="The window to compare with: the days before by default.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document for programs, instead of a table.")]
 AsLines = Annotated[bool, typer.Option("--json", help="A line of JSON a record for programs, instead of a table.")]
 StorePath = Annotated[
@@ -48,3 +54,8 @@ def parse_window(text: str | None, option: str = "--window") -> Window | None:
         return Window.parse(text)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{option} {text}: {error}") from None
+
+
+def window_document(window: Window) -> dict[str, object]:
+    """A window as JSON documents have it."""
+    return {"start": window.start, "end": window.end}

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from monitor.cli.context import open_store, read_settings, utc_now
-from monitor.cli.options import AsJson, StorePath, parse_window
+from monitor.cli.options import AsJson, Current, Reference, StorePath, parse_window, window_document
 from monitor.cli.render import Column, print_json, print_table, say
 from monitor.errors import UsageError
 from monitor.published import examples_of
 from monitor.wording import clean, cut, share
 
 if TYPE_CHECKING:
-    from monitor.drift.trend import Trend
+    from monitor.drift.watch_counts import WatchCounts
     from monitor.published import Example
     from monitor.records import Window
     from monitor.settings import Settings
@@ -33,20 +32,14 @@ _EXAMPLES = 3
 @dataclass(frozen=True, slots=True)
 class _Row:
     one: WatchList
-    now: Hits
-    before: Hits
-    trend: Trend | None
+    counts: WatchCounts
     examples: Sequence[Example]
 
 
 def watch_lists(
     context: typer.Context,
-    current: Annotated[
-        str | None, typer.Option(metavar="START/END", help="The window that is counted: the last days by default.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(metavar="START/END", help="The window to compare with: the days before by default.")
-    ] = None,
+    current: Current = None,
+    reference: Reference = None,
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
@@ -73,27 +66,23 @@ def _windows(
     store: Store, settings: Settings, current: Window | None, reference: Window | None
 ) -> tuple[Window, Window] | None:
     """None for a store without turns."""
-    from monitor.records import Window
+    from monitor.drift.windows import windows_before
 
     span = store.turns.span()
     if span is None:
         return None
-    if current is None:
-        end = min(utc_now(), span.end)
-        current = Window(end - timedelta(days=settings.drift.current_days), end)
-    return current, reference or Window(current.start - timedelta(days=settings.drift.reference_days), current.start)
+    current, before = windows_before(min(utc_now(), span.end), settings.drift, current)
+    return current, reference or before
 
 
 def _row(store: Store, settings: Settings, one: WatchList, current: Window, reference: Window) -> _Row:
-    from monitor.drift.trend import trend
+    from monitor.drift.watch_counts import watch_counts
 
     environments = settings.analysis.environments
-    now = store.watch_lists.count(one, current, environments)
-    before = store.watch_lists.count(one, reference, environments)
+    counts = watch_counts(store, one, environments, current, reference)
     keys = store.watch_lists.latest(one, current, environments, most=_EXAMPLES)
-    changed = trend(now.conversations, now.of_conversations, before.conversations, before.of_conversations)
     [examples] = examples_of(store, [keys], redacted=settings.export.redact)
-    return _Row(one, now, before, changed, examples)
+    return _Row(one, counts, examples)
 
 
 def _print(rows: Sequence[_Row], windows: tuple[Window, Window] | None) -> None:
@@ -120,15 +109,15 @@ def _print(rows: Sequence[_Row], windows: tuple[Window, Window] | None) -> None:
 
 
 def _cells(row: _Row) -> tuple[str, ...]:
-    changed = row.trend
+    changed = row.counts.trend
     rises = changed is not None and changed.rises
     return (
         f"{'! ' if rises else ''}{clean(row.one.name)}",
-        f"{row.now.turns:,}",
-        f"{row.now.conversations:,}",
-        f"{row.now.users:,}",
-        _share(row.now),
-        _share(row.before),
+        f"{row.counts.now.turns:,}",
+        f"{row.counts.now.conversations:,}",
+        f"{row.counts.now.users:,}",
+        _share(row.counts.now),
+        _share(row.counts.before),
         "–" if changed is None else f"×{changed.ratio:.1f} ({changed.low:.1f} to {changed.high:.1f})",
     )
 
@@ -142,9 +131,9 @@ def _document(row: _Row) -> dict[str, object]:
         "name": row.one.name,
         "phrases": row.one.phrases,
         "patterns": row.one.patterns,
-        "now": asdict(row.now),
-        "before": asdict(row.before),
-        "trend": None if row.trend is None else {**asdict(row.trend), "rises": row.trend.rises},
+        "now": asdict(row.counts.now),
+        "before": asdict(row.counts.before),
+        "trend": None if row.counts.trend is None else {**asdict(row.counts.trend), "rises": row.counts.trend.rises},
         "examples": [example.text for example in row.examples],
     }
 
@@ -152,6 +141,4 @@ def _document(row: _Row) -> dict[str, object]:
 def _days(windows: tuple[Window, Window] | None) -> dict[str, object]:
     if windows is None:
         return {"current": None, "reference": None}
-    return {
-        name: {"start": one.start, "end": one.end} for name, one in zip(("current", "reference"), windows, strict=True)
-    }
+    return {name: window_document(one) for name, one in zip(("current", "reference"), windows, strict=True)}

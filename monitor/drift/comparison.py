@@ -19,6 +19,7 @@ from monitor.drift.mmd import mmd
 from monitor.drift.neighbourhood import neighbourhood
 from monitor.drift.sample import DriftResult, Sample, thinned
 from monitor.drift.shares import ShareChange, share_changes
+from monitor.drift.windows import windows_before
 from monitor.encoding.recipe import EVAL_PROMPT, text_hash
 from monitor.errors import UsageError
 from monitor.records import EvalSet, Window, short_hash
@@ -62,12 +63,8 @@ class _Compared:
 def default_windows(
     look: Look, settings: Settings, clock: Clock, current: Window | None = None
 ) -> tuple[Window, Window]:
-    """The window that is asked for, or the last `drift.current_days` up to the last turn; and the `drift.reference_days` before
-    it."""
-    if current is None:
-        end = min(clock(), look.run.window_end)
-        current = Window(end - timedelta(days=settings.drift.current_days), end)
-    return current, Window(current.start - timedelta(days=settings.drift.reference_days), current.start)
+    """`windows_before` the last turn of the run."""
+    return windows_before(min(clock(), look.run.window_end), settings.drift, current)
 
 
 def compare_windows(
