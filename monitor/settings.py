@@ -136,6 +136,11 @@ class AnalysisSettings:
         'patterns = ["refund(s|ed)?"]}]`; patterns are RE2\'s, phrases fit whole words',
     )
     flood_turns: int = _setting(30, "one prompt this often, mostly from one user or within an hour, is a flood", low=2)
+    follow_ups: str = _setting(
+        "conversation",
+        'what stands for "and the second one?": the conversation, whose topic it takes, or its own message',
+        choices=("conversation", "message"),
+    )
     intents_file: str = _setting("", "a TOML file of intents with examples; empty takes the eval set's labels")
 
 
