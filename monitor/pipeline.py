@@ -187,8 +187,10 @@ class _Ids:
 
 
 def _analysis(settings: Settings) -> dict[str, Any]:
-    """The settings of the analysis that its result depends on. A watch-list is counted beside it."""
-    return {name: value for name, value in asdict(settings.analysis).items() if name != "watch_lists"}
+    """The settings of the analysis that its result depends on. Watch-lists and the calendar are read beside it."""
+    return {
+        name: value for name, value in asdict(settings.analysis).items() if name not in ("watch_lists", "time_zone")
+    }
 
 
 @contextmanager
