@@ -1,4 +1,4 @@
-"""`offmap topics`: what users talk about, on three levels."""
+"""`offmap topics`: what users talk about, on three levels; and below it what they decide about topics."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.cli import curation
 from monitor.cli.context import open_store, read_settings
 from monitor.cli.options import AsJson, Level, StorePath
 from monitor.cli.render import Column, print_json, print_table, say
+from monitor.errors import UsageError
 from monitor.published import (
     Example,
     compared_with,
@@ -25,9 +27,15 @@ if TYPE_CHECKING:
     from monitor.store.atlases import TopicRow
     from monitor.store.reports import TopicCoverageRow
 
-__all__ = ["topics"]
+__all__ = ["app", "topics"]
+
+app = typer.Typer(
+    help="List what users talk about, with volume and coverage; or decide about topics.", invoke_without_command=True
+)
+curation.add_to(app)
 
 
+@app.callback()
 def topics(
     context: typer.Context,
     level: Annotated[
@@ -37,7 +45,14 @@ def topics(
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
-    """List what users talk about, with volume and coverage."""
+    """List what users talk about, with volume and coverage.
+
+    A command after it decides about a topic: what it is called, what it is one with, whether it may change.
+    """
+    if context.invoked_subcommand is not None:
+        if level is not None or as_json or store is not None:
+            raise UsageError(f"options of `offmap topics {context.invoked_subcommand}` stand behind it")
+        return
     settings = read_settings(context, store)
     with open_store(settings) as opened:
         run = published_run(opened)
