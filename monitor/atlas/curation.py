@@ -230,7 +230,7 @@ def _merge(work: _Working, ruling: Ruling) -> None:
     # The target's own texts, also when the published atlas has both under its id by now: then the evidence tells them.
     own = np.zeros(len(mask), bool)
     own[ruling.parts[1]] = True
-    above = np.flatnonzero(mask & own)
+    above = np.flatnonzero(mask & (own if (own & mask).any() else into))
     work.gather(mask, level, target, above=above if len(above) else np.flatnonzero(mask), absorbed=(gone,))
 
 
