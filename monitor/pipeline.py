@@ -176,7 +176,7 @@ class _Ids:
         made_of = [
             encoder.name,
             USER_TEXT.name,
-            asdict(settings.atlas),
+            _atlas(settings),
             _analysis(settings),
             examples,
             str(window),
@@ -186,6 +186,11 @@ class _Ids:
         compared_by = [[one.eval_set_id for one in eval_sets], asdict(settings.coverage), asdict(settings.gaps)]
         report_id = "r" + short_hash(atlas_id, _json(compared_by))
         return cls("run" + short_hash(atlas_id, report_id), atlas_id, report_id, corpus.fingerprint, decisions)
+
+
+def _atlas(settings: Settings) -> dict[str, Any]:
+    """The settings of the atlas that it depends on. Which of its topics are shown is decided when they are read."""
+    return {name: value for name, value in asdict(settings.atlas).items() if name != "min_users"}
 
 
 def _analysis(settings: Settings) -> dict[str, Any]:
@@ -326,7 +331,7 @@ def _write_atlas(
         encoder=encoder.name,
         recipe=USER_TEXT.name,
         clusterer=settings.atlas.clusterer,
-        parameters=_json({**asdict(settings.atlas), "decisions": list(ids.decisions)}),
+        parameters=_json({**_atlas(settings), "decisions": list(ids.decisions)}),
         turns=len(corpus),
         texts=len(corpus.texts),
         fingerprint=ids.fingerprint,
@@ -403,7 +408,7 @@ def _publish(
     turns: int,
 ) -> PublishedRun:
     shown = {
-        **asdict(settings.atlas),
+        **_atlas(settings),
         **_analysis(settings),
         **asdict(settings.coverage),
         **asdict(settings.gaps),

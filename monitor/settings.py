@@ -118,6 +118,9 @@ class AtlasSettings:
     resolution_middle: float = _setting(3.0, "Leiden's resolution of the middle level", low=0.01, high=100)
     resolution_fine: float = _setting(8.0, "Leiden's resolution of the fine level", low=0.01, high=100)
     seed: int = _setting(1, "seed of every random choice", low=0)
+    min_users: int = _setting(
+        5, "a topic of fewer users is not shown: what sets it apart may be one person's words", low=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

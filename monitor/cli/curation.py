@@ -158,14 +158,12 @@ def _decide(
     settings = read_settings(context, store)
     with open_store(settings) as opened:
         made = what(Decisions(opened, settings, who=who))
-        served = opened.shared_by is not None
     if as_json:
         print_json(_document(made))
         return
     say(f"{made.sentence}.")
     if made.state == "next analysis":
-        when = f"within {settings.schedule.refit_minutes:g} minutes, or now with " if served else ""
-        say(f"It shows after the next analysis: {when}offmap analyse.")
+        say("It shows after the next analysis, which offmap serve does by itself; now: offmap analyse")
     if made.decision.kind != "undo":
         say(f"To take it back: offmap topics undo {made.decision.decision_id}")
 

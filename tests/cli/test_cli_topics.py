@@ -5,7 +5,18 @@ from __future__ import annotations
 from cli_support import Offmap
 
 KEYS = {"id", "level", "parent", "label", "turns", "share", "novelty", "coverage"}
-EXTRA = {"low", "high", "conversations", "users", "keywords", "first_seen", "representatives"}
+EXTRA = {
+    "share_low",
+    "share_high",
+    "found_label",
+    "low",
+    "high",
+    "conversations",
+    "users",
+    "keywords",
+    "first_seen",
+    "representatives",
+}
 
 
 def test_the_shape_of_a_topic(built: Offmap) -> None:
@@ -15,6 +26,7 @@ def test_the_shape_of_a_topic(built: Offmap) -> None:
     for topic in found:
         assert set(topic) == KEYS | EXTRA
         assert topic["turns"] > 0 and 0 < topic["share"] <= 1 and 0 <= topic["coverage"] <= 1
+        assert 0 <= topic["share_low"] <= topic["share"] <= topic["share_high"] <= 1
         assert topic["low"] <= topic["coverage"] <= topic["high"]
         parent = by_id.get(topic["parent"])
         assert (parent is None) == (topic["level"] == "broad")

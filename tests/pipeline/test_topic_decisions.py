@@ -176,9 +176,7 @@ def test_a_split_fine_topic_stays_in_its_parts(store: Store, more: Callable[[int
 
 
 def test_a_broad_topic_is_split_along_its_middle_ones(store: Store) -> None:
-    broad = next(
-        one for one in topics(store, 0) if sum(two.parent == one.topic_id for two in topics(store, 1)) > 1
-    )
+    broad = next(one for one in topics(store, 0) if sum(two.parent == one.topic_id for two in topics(store, 1)) > 1)
     middle = {one.topic_id for one in topics(store, 1) if one.parent == broad.topic_id}
     ids = decisions(store).split(broad.topic_id).decision.topics
     run(store)
