@@ -42,17 +42,21 @@ _FORMULA = ("=", "+", "-", "@")
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A decision and how it stands: `in force`, `next analysis`, `undone` or `dormant` (its topic is not in the atlas)."""
+    """A decision and how it stands: `in force`, `next analysis`, `undone` or `dormant` (its topic is not in the atlas).
+
+    `into` is what the topic is called that another is merged into.
+    """
 
     decision: DecisionRow
     state: str
+    into: str = ""
 
     @property
     def sentence(self) -> str:
         one, what = self.decision, clean(self.decision.label)
         said = {
             "name": f"“{what}” is called “{clean(one.name or '')}”",
-            "merge": f"“{what}” is merged into {one.other}",
+            "merge": f"“{what}” is merged into " + (f"“{clean(self.into)}”" if self.into else str(one.other)),
             "split": f"“{what}” is split in {len(one.topics)}: {', '.join(one.topics)}",
             "lock": f"“{what}” keeps its turns and its id",
             "promote": f"“{what}” is the intent “{clean(one.name or '')}”",
@@ -169,7 +173,7 @@ class Decisions:
         decisions = self._store.curation.read()
         standing = {one.decision_id for one in in_force(decisions)}
         undone = {one.other for one in decisions if one.kind == "undo"}
-        applied, living = set(self._applied()), {one.topic_id for one in self._topics}
+        applied, labels = set(self._applied()), {one.topic_id: one.label for one in self._topics}
         found = []
         for one in decisions:
             waits = shaping([one]) and one.decision_id not in applied
@@ -183,8 +187,8 @@ class Decisions:
                 state = "next analysis"
             else:
                 ids = {one.topic_id} if one.kind in ("name", "lock") else {one.other} if one.other else set(one.topics)
-                state = "in force" if one.kind == "promote" or ids & living else "dormant"
-            found.append(Stated(one, state))
+                state = "in force" if one.kind == "promote" or ids & labels.keys() else "dormant"
+            found.append(Stated(one, state, labels.get(one.other or "", "") if one.kind == "merge" else ""))
         return found
 
     def _applied(self) -> Sequence[str]:

@@ -53,7 +53,6 @@ def deciding_card(context: PageContext, shown: Shown, topic: TopicRow) -> Any:
                 id="decide-name",
                 placeholder="a name for it",
                 value=topic.label if topic.found_label else "",
-                maxLength=80,
                 size="xs",
                 style={"flex": 1},
                 **{"aria-label": "name of the topic"},
@@ -77,7 +76,6 @@ def deciding_card(context: PageContext, shown: Shown, topic: TopicRow) -> Any:
             dmc.TextInput(
                 id="decide-intent",
                 placeholder="an intent's name",
-                maxLength=80,
                 size="xs",
                 style={"flex": 1},
                 **{"aria-label": "name of the intent"},
@@ -203,5 +201,6 @@ def _decided(decisions: list[Stated]) -> Any:
             if may
             else ""
         )
-        rows.append([f"{one.decision.created_at:%-d %b}", clean(one.sentence), _STATES[one.state], undo])
-    return html.Div(table(["when", "decided", "how it stands", ""], rows[:12]), className="decided")
+        how = f"{one.decision.created_at:%-d %b}, {_STATES[one.state]}"
+        rows.append([html.Div([clean(one.sentence), dmc.Text(how, size="xs", c="dimmed")]), undo])
+    return table(["decided", ""], rows[:12], right=(1,))

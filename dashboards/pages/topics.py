@@ -234,14 +234,20 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
         ),
         dmc.SimpleGrid(
             [
-                dmc.Stack([card("About it", table(["", ""], facts)), deciding_card(context, shown, topic)], gap="md"),
-                card(
-                    "Over time",
-                    chart(growth_curve(points, shares)),
-                    meaning=f"Turns by {unit}, and their share of the traffic.",
-                )
-                if points
-                else card("Over time", dmc.Text("No turns in this selection.", size="sm", c="dimmed")),
+                card("About it", table(["", ""], facts)),
+                dmc.Stack(
+                    [
+                        card(
+                            "Over time",
+                            chart(growth_curve(points, shares)),
+                            meaning=f"Turns by {unit}, and their share of the traffic.",
+                        )
+                        if points
+                        else card("Over time", dmc.Text("No turns in this selection.", size="sm", c="dimmed")),
+                        deciding_card(context, shown, topic),
+                    ],
+                    gap="md",
+                ),
             ],
             cols={"base": 1, "md": 2},
         ),

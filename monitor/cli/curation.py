@@ -180,6 +180,7 @@ def _document(one: Stated) -> dict[str, Any]:
         "label": row.label,
         "name": row.name,
         "other": row.other,
+        "sentence": one.sentence,
         "topics": row.topics,
         "state": one.state,
     }

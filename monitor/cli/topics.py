@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "topics"]
 
-app = typer.Typer(
-    help="List what users talk about, with volume and coverage; or decide about topics.", invoke_without_command=True
-)
+app = typer.Typer(help="List what users talk about, or decide about topics.", invoke_without_command=True)
 curation.add_to(app)
 
 
