@@ -35,6 +35,8 @@ __all__ = ["gaps"]
 _SHOWN = 15
 #: What the other columns of the table take. Of an example two lines are shown, three where the terminal is narrow.
 _OTHERS, _LEAST_EXAMPLE = 68, 66
+#: A screen of fewer columns has no room for these: growth, first seen.
+_NARROW, _LESS = 80, (5, 6)
 
 
 def gaps(
@@ -105,7 +107,7 @@ def _print(shown: Sequence[GapRow], examples: Sequence[Sequence[Example]], topic
                 gap.gap_id,
             )
         )
-    print_table(columns, rows)
+    print_table(columns, rows, leave_out=_LESS if screen_width() < _NARROW else ())
 
 
 def _growth(value: float) -> str:

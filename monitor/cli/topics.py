@@ -10,7 +10,7 @@ import typer
 from monitor.cli import curation
 from monitor.cli.context import open_store, read_settings
 from monitor.cli.options import AsJson, Level, StorePath
-from monitor.cli.render import Column, print_json, print_table, say
+from monitor.cli.render import Column, print_json, print_table, say, screen_width
 from monitor.errors import UsageError
 from monitor.published import (
     Example,
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from monitor.store.reports import TopicCoverageRow
 
 __all__ = ["app", "topics"]
+
+#: A screen of fewer columns has no room for these: novelty, first seen.
+_NARROW, _LESS = 80, (4, 5)
 
 app = typer.Typer(help="List what users talk about, or decide about topics.", invoke_without_command=True)
 curation.add_to(app)
@@ -132,7 +135,12 @@ def _print(rows: Sequence[tuple[TopicRow, int]], coverage: Mapping[str, TopicCov
                 row.topic_id,
             )
         )
-    print_table(columns, cells, marked=lambda place: "bold" if rows[place][1] == 0 and rows[-1][1] else "")
+    print_table(
+        columns,
+        cells,
+        marked=lambda place: "bold" if rows[place][1] == 0 and rows[-1][1] else "",
+        leave_out=_LESS if screen_width() < _NARROW else (),
+    )
 
 
 def _document(row: TopicRow, known: TopicCoverageRow | None, examples: Sequence[Example]) -> dict[str, Any]:
