@@ -12,17 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import UsageError
+from monitor.evidence import LEVELS, MOST_PARTS, TopicTexts, joined
 from monitor.published import published_run
 from monitor.records import short_hash
 from monitor.store.curation import DecisionRow, Evidence, in_force, shaping
-from monitor.store.rows import values
 from monitor.wording import clean, counted
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
     from monitor.settings import Settings
     from monitor.store.atlases import TopicRow
     from monitor.store.store import Store
@@ -30,19 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["Decisions", "Stated", "find_topic_called"]
 
 _LONGEST = 80
-#: Texts of a topic that are kept to know it again, and that are examples of an intent.
-_KEPT, _EXAMPLES = 200, 20
-#: Texts of a topic that are looked at for its most central ones.
-_LOOKED_AT = 20_000
-_MOST_PARTS = 20
-_COLUMNS = ("broad", "middle", "fine")
+#: Texts that are examples of an intent.
+_EXAMPLES = 20
 #: A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A decision and how it stands: `in force`, `next analysis`, `undone` or `dormant` (its topic is not in the atlas).
+    """A decision and how it stands: `in force`, `next analysis`, `undone`, `replaced` (by a later one of its kind) or `dormant`
+    (its topic is not in the atlas).
 
     `into` is what the topic is called that another is merged into.
     """
@@ -76,6 +69,7 @@ class Decisions:
         self._who = clean(who)[:_LONGEST] or None if who else None
         self._run = published_run(store)
         self._topics = store.atlases.topics(self._run.atlas_id)
+        self._texts = TopicTexts(store, self._run.atlas_id, self._topics)
 
     def name(self, topic: str, text: str) -> Stated:
         """Call a topic something, at once and after every refit. The label that was found is kept beside it."""
@@ -84,7 +78,7 @@ class Decisions:
         for other in self._topics:
             if other.level == found.level and other.topic_id != found.topic_id and _same(other.label, name):
                 raise UsageError(
-                    f"the {_COLUMNS[found.level]} topic {other.topic_id} is called {name!r} already: choose another name, or "
+                    f"the {LEVELS[found.level]} topic {other.topic_id} is called {name!r} already: choose another name, or "
                     f"make them one with `offmap topics merge {found.topic_id} {other.topic_id}`"
                 )
         return self._write("name", found, name=name)
@@ -96,35 +90,35 @@ class Decisions:
             raise UsageError(f"topic {gone.topic_id} cannot be merged into itself: name another as the second")
         if gone.level != target.level:
             raise UsageError(
-                f"{gone.topic_id} is a {_COLUMNS[gone.level]} topic and {target.topic_id} a {_COLUMNS[target.level]} one: "
-                f"only topics of one level are merged; `offmap topics --level {_COLUMNS[gone.level]}` lists them"
+                f"{gone.topic_id} is a {LEVELS[gone.level]} topic and {target.topic_id} a {LEVELS[target.level]} one: "
+                f"only topics of one level are merged; `offmap topics --level {LEVELS[gone.level]}` lists them"
             )
         self._refuse(gone, "lock", f"it is locked: `offmap topics unlock {gone.topic_id}` first")
         for one in (gone, target):
             self._refuse(one, "split", "it is to be split by {id}: undo that first, or wait for the next analysis")
-        evidence = _joined([self._evidence(gone, _KEPT), self._evidence(target, _KEPT)])
+        evidence = joined([self._texts.kept(gone), self._texts.kept(target)])
         ids = (gone.topic_id, target.topic_id)
         return self._write("merge", gone, other=target.topic_id, topics=ids, evidence=evidence)
 
     def split(self, topic: str, parts: int | None = None) -> Stated:
         """Make a topic several: above the fine level along its finer topics, else by its texts (in 2, or `parts`)."""
         found = self._shaped(topic)
-        if parts is not None and not 2 <= parts <= _MOST_PARTS:
-            raise UsageError(f"--parts {parts}: a topic is split in 2 to {_MOST_PARTS}")
+        if parts is not None and not 2 <= parts <= MOST_PARTS:
+            raise UsageError(f"--parts {parts}: a topic is split in 2 to {MOST_PARTS}")
         self._refuse(found, "lock", f"it is locked: `offmap topics unlock {found.topic_id}` first")
-        pieces = self._fine_pieces(found, parts or 2) if found.level == 2 else self._children(found, parts)
+        pieces = self._texts.by_text(found, parts or 2) if found.level == 2 else self._texts.by_child(found, parts)
         made = str(len(self._store.curation.read()))
         ids = [found.topic_id] + [
             "t" + short_hash(found.topic_id, self._run.atlas_id, made, str(part), length=8)
             for part in range(1, len(pieces))
         ]
-        return self._write("split", found, topics=tuple(ids), evidence=_joined(pieces))
+        return self._write("split", found, topics=tuple(ids), evidence=joined(pieces))
 
     def lock(self, topic: str) -> Stated:
         """Let a topic keep its turns and its id through every refit."""
         found = self._shaped(topic)
         self._refuse(found, "lock", "it is locked already")
-        return self._write("lock", found, topics=(found.topic_id,), evidence=self._evidence(found, _KEPT))
+        return self._write("lock", found, topics=(found.topic_id,), evidence=self._texts.kept(found))
 
     def unlock(self, topic: str) -> Stated:
         """Take a lock back."""
@@ -148,7 +142,7 @@ class Decisions:
                 raise UsageError(
                     f"the intent {name!r} has examples in {where}: choose another name, or add examples there"
                 )
-        return self._write("promote", found, name=name, evidence=self._evidence(found, _EXAMPLES, central=True))
+        return self._write("promote", found, name=name, evidence=self._texts.kept(found, _EXAMPLES, central=True))
 
     def undo(self, decision_id: str) -> Stated:
         """Take a decision back. Taking back is not taken back: decide again."""
@@ -231,71 +225,6 @@ class Decisions:
             found += [(label, f"the eval set {name}") for label in sorted(labels)]
         return found
 
-    def _texts(self, topic: TopicRow) -> tuple[pa.Table, NDArray[np.float32]]:
-        """Distinct texts of a topic, each with one of its turns, in order of their hash; and their vectors [n, d]."""
-        import numpy as np
-        import pyarrow as pa
-
-        found = self._store.curation.members(self._run.atlas_id, _COLUMNS[topic.level], topic.topic_id)
-        first: dict[bytes, int] = {}
-        for hash_, key in zip(values(found, "text_hash"), values(found, "turn_key"), strict=True):
-            first.setdefault(hash_, key)
-        hashes = sorted(first)[:_LOOKED_AT]  # hashes are in no order of meaning
-        if not hashes:
-            raise UsageError(f"topic {topic.topic_id} has no turns any more: run `offmap analyse` first")
-        keys = pa.array([first[one] for one in hashes], pa.uint64())
-        table = pa.table({"turn_key": keys, "text_hash": pa.array(hashes, pa.binary())})
-        atlas = self._store.atlases.load(self._run.atlas_id)
-        assert atlas is not None
-        vectors = self._store.vectors.read(atlas.encoder, atlas.recipe, hashes)
-        return table, np.asarray(vectors, np.float32)
-
-    def _evidence(self, topic: TopicRow, most: int, *, central: bool = False) -> Evidence:
-        return _chosen(*self._texts(topic), most=most, central=central)
-
-    def _fine_pieces(self, topic: TopicRow, number: int) -> list[Evidence]:
-        from monitor.atlas.curation import parts_of
-
-        table, vectors = self._texts(topic)
-        part_of = parts_of(vectors, number)
-        if int(part_of.max()) < 1:
-            raise UsageError(f"topic {topic.topic_id} ({clean(topic.label)}) has one text only, which cannot be split")
-        return [
-            _chosen(table.filter(_mask(part_of == part)), vectors[part_of == part], most=_KEPT // 2)
-            for part in range(int(part_of.max()) + 1)
-        ]
-
-    def _children(self, topic: TopicRow, number: int | None) -> list[Evidence]:
-        """Evidence of each finer topic, or of so many groups of them that are alike; the largest first."""
-        import numpy as np
-
-        from monitor.atlas.curation import parts_of
-
-        children = [one for one in self._topics if one.parent == topic.topic_id]
-        if len(children) < 2:
-            raise UsageError(
-                f"the {_COLUMNS[topic.level]} topic {topic.topic_id} ({clean(topic.label)}) holds one finer topic only: split "
-                f"that one, {children[0].topic_id if children else 'on the fine level'}"
-            )
-        if len(children) > _MOST_PARTS and number is None:
-            raise UsageError(
-                f"topic {topic.topic_id} holds {len(children)} finer topics: say --parts N, at most {_MOST_PARTS}"
-            )
-        texts = [self._texts(one) for one in children]
-        groups = np.arange(len(children))
-        if number is not None and number < len(children):
-            centres = np.stack([vectors.mean(axis=0) for _, vectors in texts])
-            groups = parts_of((centres / np.linalg.norm(centres, axis=1, keepdims=True)).astype(np.float32), number)
-        elif number is not None and number > len(children):
-            raise UsageError(f"--parts {number}: topic {topic.topic_id} has only {len(children)} finer topics")
-        sizes = np.bincount(groups, [one.turns for one in children])
-        pieces = []
-        for group in np.argsort(-sizes, kind="stable").tolist():
-            own = np.flatnonzero(groups == group).tolist()
-            each = max(1, _KEPT // 2 // len(own))
-            pieces.append(_one([_chosen(*texts[child], most=each) for child in own]))
-        return pieces
-
     def _write(
         self,
         kind: str,
@@ -335,7 +264,7 @@ def find_topic_called(topics: Sequence[TopicRow], text: str) -> TopicRow:
     if len(called) == 1:
         return called[0]
     if called:
-        which = ", ".join(f"{one.topic_id} ({_COLUMNS[one.level]})" for one in called)
+        which = ", ".join(f"{one.topic_id} ({LEVELS[one.level]})" for one in called)
         raise UsageError(f"{counted(len(called), 'topic')} are called {clean(text)!r}: name one by its id, {which}")
     near: list[Any] = get_close_matches(text, [one.topic_id for one in topics], n=1, cutoff=0.6)
     by_label = {one.label.casefold(): one for one in topics}
@@ -363,35 +292,3 @@ def _name(text: str, what: str) -> str:
 
 def _same(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()
-
-
-def _mask(chosen: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.array(chosen, pa.bool_())
-
-
-def _chosen(table: pa.Table, vectors: NDArray[np.float32], *, most: int, central: bool = False) -> Evidence:
-    """At most so many texts: the most central ones, and unless `central` as many again from anywhere in the topic."""
-    import numpy as np
-
-    closeness = np.round(vectors @ vectors.mean(axis=0), 6)
-    order = np.argsort(-closeness, kind="stable")
-    first = order[: most if central else (most + 1) // 2]
-    # Texts stand in the order of their hashes, so the first ones are from anywhere.
-    rest = np.setdiff1d(np.arange(len(order)), first)[: 0 if central else most - len(first)]
-    rows = table.take(np.concatenate([first, rest]))
-    hashes: list[bytes] = values(rows, "text_hash")
-    return Evidence(values(rows, "turn_key"), hashes, [0] * len(hashes))
-
-
-def _one(parts: Sequence[Evidence]) -> Evidence:
-    """Several parts as one."""
-    keys = [key for part in parts for key in part.turn_keys]
-    return Evidence(keys, [hash_ for part in parts for hash_ in part.text_hashes], [0] * len(keys))
-
-
-def _joined(parts: Sequence[Evidence]) -> Evidence:
-    """Parts numbered in their order."""
-    whole = _one(parts)
-    return replace(whole, parts=[number for number, part in enumerate(parts) for _ in part.turn_keys])

@@ -3,9 +3,9 @@
     turns -> texts -> vectors -> neighbour graph -> acts and floods -> topics -> intents -> signals
           -> novelty against the eval items -> coverage -> gaps -> one publication
 
-Everything here is a function of its inputs: the same turns, settings, eval sets and published atlas give the same result
-under the same ids. So a run that was killed is run again and ends in the same state; vectors and a finished atlas are not
-computed twice. Nothing is visible before `publish`, the one last transaction.
+Everything here is a function of its inputs: the same turns, settings, eval sets, decisions and published atlas give the same
+result under the same ids. So a run that was killed is run again and ends in the same state; vectors and a finished atlas are
+not computed twice. Nothing is visible before `publish`, the one last transaction.
 """
 
 from __future__ import annotations
