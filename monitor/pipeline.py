@@ -180,6 +180,7 @@ class _Ids:
             _analysis(settings),
             examples,
             str(window),
+            settings.coverage.interval,  # of shares
             *([list(decisions)] if decisions else []),
         ]
         atlas_id = "a" + short_hash(corpus.fingerprint, _json(made_of))

@@ -170,7 +170,7 @@ def _row(shown: Shown, gap: GapRow) -> dict[str, Any]:
         "label": clean(gap.label),
         "turns": gap.turns,
         "share": gap.share,
-        "share_text": share_range(gap.share, topic.share_low, topic.share_high) if topic else share(gap.share),
+        "share_text": share_range(topic.share, topic.share_low, topic.share_high) if topic else share(gap.share),
         "coverage": gap.coverage,
         "coverage_text": f"{gap.coverage:.0%} ({100 * gap.low:.0f}–{100 * gap.high:.0f})",
         "growth": gap.growth if known else None,
@@ -222,7 +222,7 @@ def _words(gap: GapRow, topic: TopicRow) -> str:
     return (
         f"{gap.coverage:.0%} of {gap.turns:,} turns by {counted(topic.users, 'user')} are covered "
         f"({gap.low:.0%} to {gap.high:.0%}): "
-        f"{share_range(gap.share, topic.share_low, topic.share_high)} of the traffic, "
+        f"{share_range(topic.share, topic.share_low, topic.share_high)} of the traffic, "
         f"since {short_day(gap.first_seen)}{growing}."
     )
 

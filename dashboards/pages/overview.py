@@ -180,7 +180,7 @@ def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
 
 def _share(shown: Shown, gap: GapRow) -> str:
     topic = shown.topic(gap.topic_id)
-    return share_range(gap.share, topic.share_low, topic.share_high) if topic else share(gap.share)
+    return share_range(topic.share, topic.share_low, topic.share_high) if topic else share(gap.share)
 
 
 def _alerts(context: PageContext, selection: Selection) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dash
@@ -18,7 +19,7 @@ from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import map_points, shares_over_time, topic_over_time
 from dashboards.state import Selection
 from monitor.published import few_users
-from monitor.store.atlases import TopicRow
+from monitor.store.atlases import LineageRow, TopicRow
 from monitor.wording import clean, counted, percent, range_of, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
@@ -125,6 +126,7 @@ def layout(context: PageContext, selection: Selection) -> Any:
             "All topics",
             grid("topics-grid", _COLUMNS, [_row(shown, one) for one in shown.topics], height=420),
             *([dmc.Text(few, size="xs", c="dimmed")] if few else []),
+            *_gone(context, shown),
             meaning="Press a row to open it.",
         ),
     ]
@@ -192,6 +194,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
     gap = shown.gap_of(topic.topic_id)
     points, shares, unit = topic_over_time(context.store, shown, topic, selection.filter)
     lineage = [row for row in context.store.atlases.lineage(shown.run.atlas_id) if row.topic_id == topic.topic_id]
+    names = {**context.store.curation.names(), **{one.topic_id: one.label for one in shown.topics}}
     parts = [one for one in shown.topics if one.parent == topic.topic_id]
     facts = [
         *([["found as", clean(topic.found_label)]] if topic.found_label else []),
@@ -199,7 +202,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
         ["level", LEVELS[topic.level]],
         ["covered", range_of(known.coverage, known.low, known.high) if known else "–"],
         ["conversations, users", f"{topic.conversations:,}, {topic.users:,}"],
-        ["since the last atlas", ", ".join(row.event for row in lineage) or "–"],
+        ["since the last atlas", ", ".join(_event(row, names) for row in lineage) or "–"],
         *([["part of", _link_to(context, selection, shown, topic.parent)]] if topic.parent else []),
         *(
             [
@@ -253,6 +256,26 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
         ),
         talks_card(context, selection, shown, topic),
     )
+
+
+def _event(row: LineageRow, names: Mapping[str, str]) -> str:
+    """What became of a topic; of another that was merged into it, or that it is a part of, the name."""
+    if row.other is None:
+        return row.event
+    other = clean(names.get(row.other, row.other))
+    return f"{other} came in" if row.event == "merged" else f"split from {other}"
+
+
+def _gone(context: PageContext, shown: Shown) -> list[Any]:
+    """Topics that people had named and that the latest analysis did not find again."""
+    names = context.store.curation.names()
+    died = [
+        names[row.topic_id]
+        for row in context.store.atlases.lineage(shown.run.atlas_id)
+        if row.event == "died" and row.topic_id in names
+    ]
+    said = ", ".join(f"“{clean(name)}”" for name in died)
+    return [dmc.Text(f"Named before, and no topic any more: {said}.", size="xs", c="dimmed")] if died else []
 
 
 def _share_of(topic: TopicRow) -> str:

@@ -100,7 +100,9 @@ def _print(shown: Sequence[GapRow], examples: Sequence[Sequence[Example]], topic
                 f"{'!' if gap.alert else ''}{gap.rank}",
                 clean(gap.label) + example,
                 f"{gap.turns:,}",
-                share_range(gap.share, topics[gap.topic_id].share_low, topics[gap.topic_id].share_high),
+                share_range(
+                    topics[gap.topic_id].share, topics[gap.topic_id].share_low, topics[gap.topic_id].share_high
+                ),
                 range_of(gap.coverage, gap.low, gap.high),
                 _growth(gap.growth),
                 short_day(gap.first_seen),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dashboards.service import Alone
+from monitor.decisions import Decisions
 from monitor.settings import AtlasSettings, Settings
 from monitor.store import Store
 from tests.cli.cli_support import Offmap
@@ -107,3 +108,18 @@ def test_topics_of_few_users_are_one_line(tab: Any, analysed_app: Offmap) -> Non
             tab.wait_for_selector("#page h2")
             tab.wait_for_timeout(500)
             assert all(one.label not in tab.inner_text("#page") for one in hidden)
+
+
+def test_a_named_topic_that_died_is_said(tab: Any, analysed_app: Offmap) -> None:
+    with Store.open(str(analysed_app.store)) as store:
+        run = store.runs.current()
+        assert run is not None
+        [one, *_] = topics(store, 1)
+        Decisions(store, Settings()).name(one.topic_id, "Old fish")
+        members = store.curation.members(run.atlas_id, "middle", one.topic_id).column("turn_key").to_pylist()
+        for conversation in {turn.conversation_id for turn in store.turns.fetch(members)}:
+            store.deletion.forget(conversation=conversation, at=now(), erase=False)
+    analysed_app.done("analyse", "--eval-set", "shop")
+    with Store.open(str(analysed_app.store)) as store, served(store, Settings()) as url:
+        tab.goto(f"{url}/topics")
+        tab.wait_for_selector("text=Named before, and no topic any more: “Old fish”.")
