@@ -2,8 +2,8 @@
 
 Decisions are applied in the order in which they were made, so the later one wins where two speak of the same texts. A topic is
 known again by the texts that the published atlas has in it, and by the decision's evidence where that has moved on: a community
-is the topic's when more than half of its known texts are. What no decision speaks of stays as it was found, and the three
-levels stay nested.
+is the topic's when more than half of its known texts are. The evidence itself is always where the decision put it. What no
+decision speaks of stays as it was found, and the three levels stay nested.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _merge(work: Regrouping, ruling: Ruling) -> None:
     (gone, target), level = ruling.topics, ruling.level
     into = work.members(level, target, ruling.parts[1])
     both = into | work.members(level, gone, ruling.parts[0])
-    mask = work.owned(level, both)
+    mask = work.with_all(level, work.owned(level, both), _rows(work, ruling.parts))
     # The target's own texts, also when the published atlas has both under its id by now: then the evidence tells them.
     own = np.zeros(len(mask), bool)
     own[ruling.parts[1]] = True
@@ -117,12 +117,14 @@ def _split(work: Regrouping, ruling: Ruling) -> None:
         members |= work.standing.members(level, topic)
         members[seeds] = True
     seeded = [part for part, seeds in enumerate(ruling.parts) if len(seeds)]
-    mask = work.owned(level, members)
+    mask = work.with_all(level, work.owned(level, members), _rows(work, ruling.parts))
     rows = np.flatnonzero(mask)
     if len(seeded) < 2 or not len(rows):
         return
     closeness = np.stack([_closeness(work.vectors[rows], work.vectors[ruling.parts[part]]) for part in seeded])
     part_of = closeness.argmax(axis=0)
+    for place, part in enumerate(seeded):
+        part_of[np.isin(rows, ruling.parts[part])] = place
     if level < 2:
         finer = work.levels[level + 1][rows]
         _, finer = np.unique(finer, return_inverse=True)
@@ -150,14 +152,7 @@ def _lock(work: Regrouping, ruling: Ruling) -> None:
         _sweep_remains(work, before, kept)
         _let_in(work, int(np.flatnonzero(members)[0]))
         return
-    owned = work.owned(2, members)
-    strays = np.flatnonzero(members & ~owned)
-    if owned.any() and len(strays):
-        to = work.vote(strays, owned)
-        sizes = np.bincount(work.levels[2][owned])
-        largest = int(np.flatnonzero(owned & (work.levels[2] == sizes.argmax()))[0])
-        work.move(strays, np.where(to >= 0, to, largest))
-    mask = owned | members
+    mask = work.with_all(level, work.owned(2, members), members)
     work.gather(mask, level, topic, above=np.flatnonzero(members))
 
 
@@ -213,6 +208,14 @@ def parts_of(vectors: NDArray[np.float32], number: int) -> NDArray[np.int64]:
     rank[np.lexsort((first, -sizes))] = np.arange(len(sizes))
     parts: NDArray[np.int64] = rank[found]
     return parts
+
+
+def _rows(work: Regrouping, parts: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Texts of the evidence of all parts that may have a topic."""
+    found = np.zeros(len(work.subjects), bool)
+    for part in parts:
+        found[part] = True
+    return found & work.subjects
 
 
 def _closeness(vectors: NDArray[np.float32], seeds: NDArray[np.float32]) -> NDArray[np.float64]:

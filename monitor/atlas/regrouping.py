@@ -79,6 +79,17 @@ class Regrouping:
         chosen = mine > _MOSTLY * of
         return inside & chosen[numbers]
 
+    def with_all(self, level: int, mask: NDArray[np.bool_], texts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The mask with these texts too. Above the fine level a text outside of it is moved into one of its fine topics: the
+        one of most of its neighbours there, else the largest."""
+        strays = np.flatnonzero(texts & ~mask)
+        if level < 2 and mask.any() and len(strays):
+            to = self.vote(strays, mask)
+            sizes = np.bincount(self.levels[2][mask])
+            largest = int(np.flatnonzero(mask & (self.levels[2] == sizes.argmax()))[0])
+            self.move(strays, np.where(to >= 0, to, largest))
+        return mask | texts
+
     def gather(
         self,
         mask: NDArray[np.bool_],
