@@ -15,7 +15,7 @@ from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
 
 from dashboards.components.cards import empty, page
 from dashboards.context import PageContext
-from dashboards.pages import data, drift, gaps, letters, overview, talks, topics
+from dashboards.pages import data, deciding, drift, gaps, letters, overview, talks, topics
 from dashboards.service import Alone, Service
 from dashboards.state import Selection
 from monitor.clock import Clock, utc_now
@@ -55,7 +55,7 @@ def make_app(
     context = PageContext(store, settings, service or Alone(clock()), clock, prefix)
     app.layout = lambda: _shell(context)
     _register(app, context)
-    for one in (*_PAGES, talks, letters):
+    for one in (*_PAGES, talks, letters, deciding):
         if hasattr(one, "register"):
             one.register(app, context)
     _routes(app.server, context)

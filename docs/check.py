@@ -90,7 +90,8 @@ def _walk(node: Any, name: str) -> Iterator[Command]:
         for child_name, child in children.items():
             if not child.hidden:
                 yield from _walk(child, f"{name} {child_name}")
-        return
+        if not node.invoke_without_command:
+            return
     options = tuple(_option(parameter) for parameter in node.params if not getattr(parameter, "hidden", False))
     yield Command(name, inspect.cleandoc(node.help or ""), options)
 

@@ -3,9 +3,9 @@
     turns -> texts -> vectors -> neighbour graph -> acts and floods -> topics -> intents -> signals
           -> novelty against the eval items -> coverage -> gaps -> one publication
 
-Everything here is a function of its inputs: the same turns, settings, eval sets and published atlas give the same result
-under the same ids. So a run that was killed is run again and ends in the same state; vectors and a finished atlas are not
-computed twice. Nothing is visible before `publish`, the one last transaction.
+Everything here is a function of its inputs: the same turns, settings, eval sets, decisions and published atlas give the same
+result under the same ids. So a run that was killed is run again and ends in the same state; vectors and a finished atlas are
+not computed twice. Nothing is visible before `publish`, the one last transaction.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from numpy.typing import NDArray
 from monitor.atlas.acts import example_texts
 from monitor.atlas.assembly import AtlasDraft, TurnFacts, assemble, microseconds, moment, read_atlas
 from monitor.atlas.corpus import Corpus, read_corpus
+from monitor.atlas.curation import Decided
 from monitor.atlas.intents import Intents, assign_intents, load_intents
 from monitor.atlas.layout import lay_out, sample_for_map
 from monitor.atlas.network import Network, build_network
+from monitor.atlas.standing import read_decided
 from monitor.atlas.topics import find_topics, turn_topics
 from monitor.clock import Clock
 from monitor.coverage.items import ComparedItems, distinct_items
@@ -43,6 +45,7 @@ from monitor.settings import Settings
 from monitor.signals import NEGATIVE, find_signals
 from monitor.signals.signal import Signal
 from monitor.store.atlases import AtlasRow
+from monitor.store.curation import shaping
 from monitor.store.history import CoveragePoint
 from monitor.store.kept_out import RuleCount
 from monitor.store.reports import SIGNALS, CoverageRow
@@ -101,8 +104,9 @@ def analyse(
     if not len(corpus):
         raise InputError(_why_empty(store, window, settings))
     window = window or Window(moment(corpus.created.min()), moment(corpus.created.max() + 1))
-    examples = _intent_examples(settings, compared)
-    ids = _Ids.of(corpus, encoder, settings, compared, examples, window)
+    decisions = store.curation.in_force()
+    examples = _intent_examples(settings, compared, store.curation.intents(decisions))
+    ids = _Ids.of(corpus, encoder, settings, compared, examples, window, shaping(decisions))
     with _job(store, ids) as step:
         with step("encode"):
             encoded = _encode(store, encoder, corpus, progress)
@@ -124,7 +128,8 @@ def analyse(
             reused = store.atlases.load(ids.atlas_id) is not None
             with step("topics", done):
                 if not reused:
-                    draft = _fit(store, encoder, network, examples, ids, settings)
+                    decided = read_decided(store, network.corpus, decisions)
+                    draft = _fit(store, encoder, network, examples, decided, ids, settings)
                     _write_atlas(store, draft, corpus, encoder, ids, window, settings, clock)
                     _write_map(store, network, ids, settings)
             with step("signals", done):
@@ -161,6 +166,7 @@ class _Ids:
     atlas_id: str
     report_id: str
     fingerprint: str
+    decisions: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -171,19 +177,27 @@ class _Ids:
         eval_sets: Sequence[EvalSet],
         examples: Mapping[str, Sequence[str]],
         window: Window,
+        decisions: tuple[str, ...] = (),
     ) -> _Ids:
         made_of = [
             encoder.name,
             USER_TEXT.name,
-            asdict(settings.atlas),
+            _atlas(settings),
             _analysis(settings),
             examples,
             str(window),
+            settings.coverage.interval,  # of shares
+            *([list(decisions)] if decisions else []),
         ]
         atlas_id = "a" + short_hash(corpus.fingerprint, _json(made_of))
         compared_by = [[one.eval_set_id for one in eval_sets], asdict(settings.coverage), asdict(settings.gaps)]
         report_id = "r" + short_hash(atlas_id, _json(compared_by))
-        return cls("run" + short_hash(atlas_id, report_id), atlas_id, report_id, corpus.fingerprint)
+        return cls("run" + short_hash(atlas_id, report_id), atlas_id, report_id, corpus.fingerprint, decisions)
+
+
+def _atlas(settings: Settings) -> dict[str, Any]:
+    """The settings of the atlas that it depends on. Which of its topics are shown is decided when they are read."""
+    return {name: value for name, value in asdict(settings.atlas).items() if name != "min_users"}
 
 
 def _analysis(settings: Settings) -> dict[str, Any]:
@@ -235,19 +249,31 @@ def _fit(
     encoder: Encoder,
     network: Network,
     examples: Mapping[str, Sequence[str]],
+    decided: Decided,
     ids: _Ids,
     settings: Settings,
 ) -> AtlasDraft:
     """Topics of the texts that have a subject, and intents, as rows of the atlas."""
-    topics = find_topics(network, settings.atlas)
+    topics = find_topics(network, settings.atlas, decided)
     names, similarity = _intents(store, encoder, network, examples)
     of_turns = turn_topics(topics, network.corpus, network.turn_acts >= 0)
     facts = TurnFacts(of_turns, network.turn_acts, network.flood, names, similarity)
-    return assemble(network.corpus, topics, facts, atlas_id=ids.atlas_id, store=store)
+    interval = settings.coverage.interval
+    return assemble(network.corpus, topics, facts, atlas_id=ids.atlas_id, store=store, interval=interval)
 
 
-def _intent_examples(settings: Settings, eval_sets: Sequence[EvalSet]) -> dict[str, tuple[str, ...]]:
-    """Intents with their examples: the settings' file, or the labels of the eval sets; may be empty."""
+def _intent_examples(
+    settings: Settings, eval_sets: Sequence[EvalSet], promoted: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Intents with their examples: the settings' file, or the labels of the eval sets, and topics that were promoted; may be
+    empty. A promoted topic under a name that has come into the file or the sets since adds its examples to those."""
+    found = _given_examples(settings, eval_sets)
+    for name, texts in promoted.items():
+        found[name] = tuple(dict.fromkeys([*found.get(name, ()), *texts]))
+    return found
+
+
+def _given_examples(settings: Settings, eval_sets: Sequence[EvalSet]) -> dict[str, tuple[str, ...]]:
     if settings.analysis.intents_file:
         return {name: tuple(texts) for name, texts in load_intents(Path(settings.analysis.intents_file))}
     found: dict[str, list[str]] = {}
@@ -314,7 +340,7 @@ def _write_atlas(
         encoder=encoder.name,
         recipe=USER_TEXT.name,
         clusterer=settings.atlas.clusterer,
-        parameters=_json(asdict(settings.atlas)),
+        parameters=_json({**_atlas(settings), "decisions": list(ids.decisions)}),
         turns=len(corpus),
         texts=len(corpus.texts),
         fingerprint=ids.fingerprint,
@@ -391,7 +417,7 @@ def _publish(
     turns: int,
 ) -> PublishedRun:
     shown = {
-        **asdict(settings.atlas),
+        **_atlas(settings),
         **_analysis(settings),
         **asdict(settings.coverage),
         **asdict(settings.gaps),

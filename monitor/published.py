@@ -23,8 +23,10 @@ __all__ = [
     "compared_items",
     "compared_with",
     "examples_of",
+    "few_users",
     "find_topic",
     "left_out",
+    "of_enough_users",
     "published_report",
     "published_run",
     "run_document",
@@ -55,6 +57,27 @@ def find_topic(topics: Sequence[TopicRow], topic_id: str) -> TopicRow:
     nearest = get_close_matches(topic_id, list(by_id), n=1, cutoff=0.6)
     hint = f"did you mean {nearest[0]}?" if nearest else "`offmap topics` lists them"
     raise UsageError(f"no topic {topic_id!r} in the published atlas; {hint}")
+
+
+def of_enough_users(topics: Sequence[TopicRow], least: int) -> tuple[list[TopicRow], int]:
+    """The topics that may be shown, and how many turns are in the others. Below a topic of few users all are."""
+    shown = [one for one in topics if one.users >= least]
+    few = {one.topic_id for one in topics if one.users < least}
+    # Of nested ones the outermost count all.
+    return shown, sum(one.turns for one in topics if one.topic_id in few and one.parent not in few)
+
+
+def few_users(turns: int, least: int) -> str:
+    """What is not shown, in words; empty for nothing.
+
+    >>> few_users(12, 5)
+    '12 turns are in topics of fewer than 5 users, which are not shown (setting atlas.min_users).'
+    """
+    if not turns:
+        return ""
+    are = "is" if turns == 1 else "are"
+    few = f"topics of fewer than {least} users, which are not shown (setting atlas.min_users)"
+    return f"{counted(turns, 'turn')} {are} in {few}."
 
 
 def run_document(run: PublishedRun) -> dict[str, object]:

@@ -131,6 +131,9 @@ class AtlasSettings:
     resolution_middle: float = _setting(3.0, "Leiden's resolution of the middle level", low=0.01, high=100)
     resolution_fine: float = _setting(8.0, "Leiden's resolution of the fine level", low=0.01, high=100)
     seed: int = _setting(1, "seed of every random choice", low=0)
+    min_users: int = _setting(
+        2, "a topic of fewer users is not shown; where turns name no user, a conversation counts as one", low=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,11 @@ class Settings:
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+
+    @property
+    def min_users_of_texts(self) -> int:
+        """Users that a topic needs before messages of theirs are shown in the app."""
+        return max(self.atlas.min_users, self.alerts.min_users)
 
     def value(self, name: str) -> Any:
         section, _, key = name.partition(".")

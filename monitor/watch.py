@@ -74,7 +74,7 @@ def _decide(store: Store, settings: Settings, look: Look, drift: DriftRow, at: d
         return Decision((), (), ())
     # The traffic's own time: a log that ended in spring is looked at as it was then.
     now = min(at, look.run.window_end)
-    policy = Policy(settings.alerts.growth, settings.alerts.min_users)
+    policy = Policy(settings.alerts.growth, max(settings.alerts.min_users, settings.atlas.min_users))
     gaps = gap_findings(look)
     if now - moment(int(look.created.min())) < timedelta(days=settings.alerts.settle_days):
         return Decision((), (), ())

@@ -18,6 +18,7 @@ __all__ = [
     "range_of",
     "revealed",
     "share",
+    "share_range",
     "short_day",
 ]
 
@@ -97,6 +98,17 @@ def share(value: float) -> str:
     ('3.7%', '20.0%')
     """
     return f"{value:.1%}"
+
+
+def share_range(value: float, low: float | None, high: float | None) -> str:
+    """A share of the traffic with its interval in points.
+
+    >>> share_range(0.0366, 0.021, 0.0592), share_range(0.0366, None, None)
+    ('3.7% (2.1–5.9)', '3.7%')
+    """
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return share(value)
+    return f"{share(value)} ({low * 100:.1f}–{high * 100:.1f})"
 
 
 def range_of(value: float | None, low: float | None, high: float | None) -> str:

@@ -31,7 +31,7 @@ _WORKING = "Comparing …"
 def layout(context: PageContext, selection: Selection) -> Any:
     question = "Did the traffic change, and which topics carry the change?"
     store = context.store
-    shown = read_run(store)
+    shown = read_run(store, least=context.settings.atlas.min_users)
     if shown is None:
         return page(
             TITLE,

@@ -24,7 +24,7 @@ from monitor.published import compared_items, shown_text
 from monitor.store.atlases import TopicRow
 from monitor.store.jobs import Job
 from monitor.store.reports import GapRow
-from monitor.wording import clean, counted, percent, share, short_day
+from monitor.wording import clean, counted, percent, share, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
@@ -40,7 +40,14 @@ _COLUMNS = [
     ),
     column("label", "gap", "The words that set the topic apart.", width=260),
     column("turns", "turns", "Turns of this topic in the analysis.", number=True, width=80),
-    column("share", "share", "Share of all turns with a subject.", number=True, shown="share_text", width=80),
+    column(
+        "share",
+        "share",
+        "Share of all turns with a subject, with its 90% interval in points.",
+        number=True,
+        shown="share_text",
+        width=124,
+    ),
     column(
         "coverage",
         "covered",
@@ -73,7 +80,7 @@ _COLUMNS = [
 
 def layout(context: PageContext, selection: Selection) -> Any:
     question = "What does the eval set miss, and what do I do about it?"
-    shown = read_run(context.store)
+    shown = read_run(context.store, least=context.settings.atlas.min_users)
     if shown is None:
         return page(TITLE, question, _no_run(context))
     gap = next((one for one in shown.gaps if one.gap_id == selection.query.get("gap")), None)
@@ -163,7 +170,7 @@ def _row(shown: Shown, gap: GapRow) -> dict[str, Any]:
         "label": clean(gap.label),
         "turns": gap.turns,
         "share": gap.share,
-        "share_text": share(gap.share),
+        "share_text": share_range(topic.share, topic.share_low, topic.share_high) if topic else share(gap.share),
         "coverage": gap.coverage,
         "coverage_text": f"{gap.coverage:.0%} ({100 * gap.low:.0f}–{100 * gap.high:.0f})",
         "growth": gap.growth if known else None,
@@ -214,7 +221,9 @@ def _words(gap: GapRow, topic: TopicRow) -> str:
     growing = f", growing ×{gap.growth:.1f}" if gap.growth == gap.growth and gap.growth >= 1.3 else ""
     return (
         f"{gap.coverage:.0%} of {gap.turns:,} turns by {counted(topic.users, 'user')} are covered "
-        f"({gap.low:.0%} to {gap.high:.0%}): {gap.share:.1%} of the traffic, since {short_day(gap.first_seen)}{growing}."
+        f"({gap.low:.0%} to {gap.high:.0%}): "
+        f"{share_range(topic.share, topic.share_low, topic.share_high)} of the traffic, "
+        f"since {short_day(gap.first_seen)}{growing}."
     )
 
 

@@ -14,7 +14,8 @@ from dashboards.queries.coverage import coverage_over_time, unit_of
 from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
 from monitor.store.alerts import AlertRow, DeliveryRow
-from monitor.wording import clean, counted, percent, range_of, share, short_day
+from monitor.store.reports import GapRow
+from monitor.wording import clean, counted, percent, range_of, share, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout"]
 
@@ -25,7 +26,7 @@ _GAPS, _ALERTS = 5, 6
 
 def layout(context: PageContext, selection: Selection) -> Any:
     question = "Are we all right? What the evals cover, what they miss, and what is new."
-    shown = read_run(context.store)
+    shown = read_run(context.store, least=context.settings.atlas.min_users)
     turns = context.store.turns.count()
     if not turns:
         return page(TITLE, question, _nothing())
@@ -158,7 +159,7 @@ def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
     rows = [
         [
             link(clean(gap.label), context.href("/gaps", selection, gap=gap.gap_id)),
-            share(gap.share),
+            _share(shown, gap),
             range_of(gap.coverage, gap.low, gap.high),
             short_day(gap.first_seen),
         ]
@@ -175,6 +176,11 @@ def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
         meaning="What users ask most that the eval set covers least, weighted by failures and growth.",
         right=link(f"all {len(shown.gaps)}", context.href("/gaps", selection)) if rows else None,
     )
+
+
+def _share(shown: Shown, gap: GapRow) -> str:
+    topic = shown.topic(gap.topic_id)
+    return share_range(topic.share, topic.share_low, topic.share_high) if topic else share(gap.share)
 
 
 def _alerts(context: PageContext, selection: Selection) -> Any:

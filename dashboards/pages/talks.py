@@ -22,8 +22,8 @@ __all__ = ["register", "talks_card"]
 
 def talks_card(context: PageContext, selection: Selection, shown: Shown, topic: TopicRow) -> Any:
     """The latest turns of a topic with what was said around them; a reason instead where too few users are in it."""
-    if topic.users < context.settings.alerts.min_users:
-        why = f"Fewer than {context.settings.alerts.min_users} users asked this, so nothing of what they said is shown."
+    if topic.users < (least := context.settings.min_users_of_texts):
+        why = f"Fewer than {least} users asked this, so nothing of what they said is shown."
         return card("Conversations", dmc.Text(why, size="sm", c="dimmed"))
     level = LEVELS[topic.level]
     found = talks_of_topic(context.store, context.settings, shown.run.atlas_id, level, topic.topic_id, selection.filter)

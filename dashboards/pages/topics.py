@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dash
@@ -12,12 +13,14 @@ from dashboards.components.cards import card, chart, empty, link, page, table, v
 from dashboards.components.grid import column, grid
 from dashboards.context import PageContext
 from dashboards.figures.topics import growth_curve, share_lines, topic_map, topic_treemap
+from dashboards.pages.deciding import decided_note, deciding_card
 from dashboards.pages.talks import talks_card
 from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import map_points, shares_over_time, topic_over_time
 from dashboards.state import Selection
-from monitor.store.atlases import TopicRow
-from monitor.wording import clean, counted, percent, range_of, share, short_day
+from monitor.published import few_users
+from monitor.store.atlases import LineageRow, TopicRow
+from monitor.wording import clean, counted, percent, range_of, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
@@ -33,7 +36,14 @@ _COLUMNS = [
     column("label", "topic", "The words that set the topic apart.", width=280),
     column("level", "level", "Broad topics hold middle ones, and those hold fine ones.", width=80),
     column("turns", "turns", "Turns of this topic in the analysis.", number=True, width=84),
-    column("share", "share", "Share of all turns with a subject.", number=True, shown="share_text", width=84),
+    column(
+        "share",
+        "share",
+        "Share of all turns with a subject, with its 90% interval in points.",
+        number=True,
+        shown="share_text",
+        width=124,
+    ),
     column(
         "coverage",
         "covered",
@@ -49,7 +59,7 @@ _COLUMNS = [
 
 def layout(context: PageContext, selection: Selection) -> Any:
     question = "What do people talk about?"
-    shown = read_run(context.store)
+    shown = read_run(context.store, least=context.settings.atlas.min_users)
     if shown is None:
         return page(
             TITLE, question, empty("Nothing is analysed yet", "Topics come with the first analysis.", "offmap analyse")
@@ -61,18 +71,19 @@ def layout(context: PageContext, selection: Selection) -> Any:
     if selection.query.get("topic"):
         content.append(
             dmc.Alert(
-                "There is no such topic in the latest analysis: it may have been merged or split.", color="orange"
+                "There is no such topic in the latest analysis: it may have been merged or split, or have too few users.",
+                color="orange",
             )
         )
-    least = context.settings.alerts.min_users
-    named = {one.topic_id: one for one in shown.topics if one.users >= least}
-    middle = [one for one in shown.topics if one.level == 1 and one.topic_id in named]
+    named = {one.topic_id: one for one in shown.topics}
+    middle = [one for one in shown.topics if one.level == 1]
+    few = few_users(shown.few_turns, context.settings.atlas.min_users)
     if not middle:
         return page(
             TITLE,
             question,
             *content,
-            empty("No topics", "Nothing in this traffic repeats itself enough to be a topic."),
+            empty("No topics", few or "Nothing in this traffic repeats itself enough to be a topic."),
         )
     colour = _colour(selection)
     points = map_points(context.store, context.settings, shown, selection.filter)
@@ -80,7 +91,7 @@ def layout(context: PageContext, selection: Selection) -> Any:
     content += [
         verdict(
             f"{counted(len(middle), 'topic')}; the largest is about {clean(middle[0].label)}, "
-            f"{share(middle[0].share)} of the traffic."
+            f"{_share_of(middle[0])} of the traffic."
         ),
         card(
             "Map",
@@ -113,7 +124,9 @@ def layout(context: PageContext, selection: Selection) -> Any:
         ),
         card(
             "All topics",
-            grid("topics-grid", _COLUMNS, [_row(shown, one, least) for one in shown.topics], height=420),
+            grid("topics-grid", _COLUMNS, [_row(shown, one) for one in shown.topics], height=420),
+            *([dmc.Text(few, size="xs", c="dimmed")] if few else []),
+            *_gone(context, shown),
             meaning="Press a row to open it.",
         ),
     ]
@@ -159,15 +172,15 @@ def _colour(selection: Selection) -> str:
     return asked if asked in {one["value"] for one in _COLOURS} else "topic"
 
 
-def _row(shown: Shown, topic: TopicRow, least: int) -> dict[str, Any]:
+def _row(shown: Shown, topic: TopicRow) -> dict[str, Any]:
     known = shown.coverage.get(topic.topic_id)
     return {
         "id": topic.topic_id,
-        "label": clean(topic.label) if topic.users >= least else f"(fewer than {least} users)",
+        "label": clean(topic.label),
         "level": LEVELS[topic.level],
         "turns": topic.turns,
         "share": topic.share,
-        "share_text": share(topic.share),
+        "share_text": _share_of(topic),
         "coverage": known.coverage if known else None,
         "coverage_text": range_of(known.coverage, known.low, known.high) if known else "–",
         "users": topic.users,
@@ -181,14 +194,15 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
     gap = shown.gap_of(topic.topic_id)
     points, shares, unit = topic_over_time(context.store, shown, topic, selection.filter)
     lineage = [row for row in context.store.atlases.lineage(shown.run.atlas_id) if row.topic_id == topic.topic_id]
+    names = {**context.store.curation.names(), **{one.topic_id: one.label for one in shown.topics}}
     parts = [one for one in shown.topics if one.parent == topic.topic_id]
-    few = topic.users < context.settings.alerts.min_users
     facts = [
-        ["keywords", "–" if few else ", ".join(clean(word) for word in topic.keywords)],
+        *([["found as", clean(topic.found_label)]] if topic.found_label else []),
+        ["keywords", ", ".join(clean(word) for word in topic.keywords)],
         ["level", LEVELS[topic.level]],
         ["covered", range_of(known.coverage, known.low, known.high) if known else "–"],
         ["conversations, users", f"{topic.conversations:,}, {topic.users:,}"],
-        ["since the last atlas", ", ".join(row.event for row in lineage) or "–"],
+        ["since the last atlas", ", ".join(_event(row, names) for row in lineage) or "–"],
         *([["part of", _link_to(context, selection, shown, topic.parent)]] if topic.parent else []),
         *(
             [
@@ -208,8 +222,9 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
         ),
     ]
     return page(
-        "A topic of few users" if few else clean(topic.label),
+        clean(topic.label),
         f"A {LEVELS[topic.level]} topic, of the analysis {shown.days}.",
+        *decided_note(context, selection),
         dmc.Group(
             [
                 link("← all topics", context.href(PATH, selection)),
@@ -217,24 +232,54 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
             ]
         ),
         verdict(
-            f"{counted(topic.turns, 'turn')}, {share(topic.share)} of the traffic, since {short_day(topic.first_seen)}; "
+            f"{counted(topic.turns, 'turn')}, {_share_of(topic)} of the traffic, since {short_day(topic.first_seen)}; "
             f"{percent(known.coverage if known else None)} covered."
         ),
         dmc.SimpleGrid(
             [
                 card("About it", table(["", ""], facts)),
-                card(
-                    "Over time",
-                    chart(growth_curve(points, shares)),
-                    meaning=f"Turns by {unit}, and their share of the traffic.",
-                )
-                if points
-                else card("Over time", dmc.Text("No turns in this selection.", size="sm", c="dimmed")),
+                dmc.Stack(
+                    [
+                        card(
+                            "Over time",
+                            chart(growth_curve(points, shares)),
+                            meaning=f"Turns by {unit}, and their share of the traffic.",
+                        )
+                        if points
+                        else card("Over time", dmc.Text("No turns in this selection.", size="sm", c="dimmed")),
+                        deciding_card(context, shown, topic),
+                    ],
+                    gap="md",
+                ),
             ],
             cols={"base": 1, "md": 2},
         ),
         talks_card(context, selection, shown, topic),
     )
+
+
+def _event(row: LineageRow, names: Mapping[str, str]) -> str:
+    """What became of a topic; of another that was merged into it, or that it is a part of, the name."""
+    if row.other is None:
+        return row.event
+    other = clean(names.get(row.other, row.other))
+    return f"{other} came in" if row.event == "merged" else f"split from {other}"
+
+
+def _gone(context: PageContext, shown: Shown) -> list[Any]:
+    """Topics that people had named and that the latest analysis did not find again."""
+    names = context.store.curation.names()
+    died = [
+        names[row.topic_id]
+        for row in context.store.atlases.lineage(shown.run.atlas_id)
+        if row.event == "died" and row.topic_id in names
+    ]
+    said = ", ".join(f"“{clean(name)}”" for name in died)
+    return [dmc.Text(f"Named before, and no topic any more: {said}.", size="xs", c="dimmed")] if died else []
+
+
+def _share_of(topic: TopicRow) -> str:
+    return share_range(topic.share, topic.share_low, topic.share_high)
 
 
 def _link_to(context: PageContext, selection: Selection, shown: Shown, topic_id: str | None) -> Any:

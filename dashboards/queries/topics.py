@@ -69,7 +69,7 @@ def shares_over_time(store: Store, shown: Shown, topics: Sequence[TopicRow], cho
 def map_points(store: Store, settings: Settings, shown: Shown, chosen: Filter) -> pd.DataFrame:
     """x, y, topics, novelty and covered of the turns on the map, with a short redacted excerpt of each.
 
-    An excerpt is only given for topics of enough users (`alerts.min_users`).
+    An excerpt is only given for topics of enough users (`Settings.min_users_of_texts`).
     """
     points = store.statistics.map_points(shown.run.atlas_id, shown.run.report_id, chosen).to_pandas()
     users = {topic.topic_id: topic.users for topic in shown.topics}
@@ -77,7 +77,7 @@ def map_points(store: Store, settings: Settings, shown: Shown, chosen: Filter) -
     texts = []
     for key, topic in zip(points["turn_key"], points["middle"], strict=True):
         turn = turns.get(int(key))
-        few = users.get(topic or "", 0) < settings.alerts.min_users
+        few = users.get(topic or "", 0) < settings.min_users_of_texts
         texts.append(
             "" if turn is None or few else safe(cut(shown_text(turn.user_text, settings.export.redact), _EXCERPT))
         )

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from monitor.atlas.acts import ACTS
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.corpus import Corpus
-from monitor.atlas.lineage import match_topics
+from monitor.atlas.pins import PinnedTopic, match_around_pins
+from monitor.atlas.shares import topic_shares
 from monitor.atlas.timeline import first_seen
 from monitor.atlas.topics import Topics, members
 from monitor.records import short_hash
@@ -54,19 +55,28 @@ class Atlas:
     flood: NDArray[np.bool_]
 
 
-def assemble(corpus: Corpus, topics: Topics, facts: TurnFacts, *, atlas_id: str, store: Store) -> AtlasDraft:
-    """Give topics their ids, from the published atlas where they are the same topics, and make the rows."""
+def assemble(
+    corpus: Corpus, topics: Topics, facts: TurnFacts, *, atlas_id: str, store: Store, interval: float
+) -> AtlasDraft:
+    """Give topics their ids, by decisions of people, from the published atlas where they are the same, and make the rows.
+
+    `interval` is the probability that the interval of a share should hold the truth.
+    """
     own = np.where(facts.acts >= 0, -1, facts.topics)  # acts follow a topic; they do not make it
     rows = [members(own[level], len(topics.labels[level])) for level in range(3)]
-    lineage = match_topics(
+    lineage = match_around_pins(
         _published_topics(store),
         {level: [corpus.keys[member] for member in rows[level]] for level in range(3)},
+        _pinned(topics),
         minted=lambda level, number: "t" + short_hash(atlas_id, str(level), str(number), length=8),
     )
-    subjects = max(int((facts.acts < 0).sum()), 1)
+    subject = facts.acts < 0
     first_turn = corpus.first_turn
     found = []
     for level in range(3):
+        shares = topic_shares(
+            own[level][subject], corpus.conversation[subject], len(topics.labels[level]), interval=interval
+        )
         for number, member in enumerate(rows[level]):
             parent = int(topics.parents[level][number])
             found.append(
@@ -79,9 +89,11 @@ def assemble(corpus: Corpus, topics: Topics, facts: TurnFacts, *, atlas_id: str,
                     turns=len(member),
                     conversations=len(np.unique(corpus.conversation[member])),
                     users=len(np.unique(corpus.user[member])),
-                    share=len(member) / subjects,
+                    share=_number(shares.value[number]) or 0.0,
                     representatives=tuple(int(corpus.keys[first_turn[text]]) for text in topics.central[level][number]),
                     first_seen=moment(first_seen(corpus.created[member], corpus.conversation[member])),
+                    share_low=_number(shares.low[number]),
+                    share_high=_number(shares.high[number]),
                 )
             )
     return AtlasDraft(found, lineage.events, _assignments(corpus, facts, lineage.ids))
@@ -114,6 +126,19 @@ def moment(microseconds: int) -> datetime:
 def microseconds(when: datetime) -> int:
     """Microseconds since 1970 of naive UTC: the reverse of `moment`."""
     return (when - moment(0)) // timedelta(microseconds=1)
+
+
+def _number(value: np.float64) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _pinned(topics: Topics) -> dict[int, list[PinnedTopic]]:
+    """The topics whose id people decided, by level and number."""
+    found: dict[int, list[PinnedTopic]] = {}
+    for pin in topics.pins:
+        number = int(topics.of_texts[pin.level][pin.text])
+        found.setdefault(pin.level, []).append(PinnedTopic(number, pin.topic_id, pin.absorbed))
+    return found
 
 
 def _published_topics(store: Store) -> dict[int, dict[str, NDArray[np.uint64]]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.store.atlases import LineageRow
 
-__all__ = ["Lineage", "match_topics"]
+__all__ = ["Keys", "Lineage", "Minted", "match_topics"]
 
 #: Jaccard overlap from which a new topic is the old one. At 0.3 two topics of one size share 46 % of their turns.
 _SAME = 0.3

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import inherit_topics
-from monitor.atlas.communities import Communities, hdbscan_communities, leiden_communities
+from monitor.atlas.communities import hdbscan_communities, leiden_communities
 from monitor.atlas.corpus import Corpus
+from monitor.atlas.curation import Decided, Levels, Pin, curate
 from monitor.atlas.labels import Label, label_topics, most_central, presentable
 from monitor.atlas.network import Network
 from monitor.settings import AtlasSettings
@@ -23,17 +24,19 @@ class Topics:
     """Topics on three levels, broad first.
 
     `of_texts[l]` [n] is each text's topic on level l, numbered from 0, -1 for a text without a subject or, by HDBSCAN, an
-    outlier. `labels[l]`, `central[l]` and `parents[l]` have one entry a topic; the broad level's parents are -1.
+    outlier. `labels[l]`, `central[l]` and `parents[l]` have one entry a topic; the broad level's parents are -1. `pins` are the
+    topics whose id people decided.
     """
 
     of_texts: tuple[NDArray[np.int64], ...]
     labels: tuple[Sequence[Label], ...]
     central: tuple[Sequence[tuple[int, ...]], ...]
     parents: tuple[NDArray[np.int64], ...]
+    pins: tuple[Pin, ...] = ()
 
 
-def find_topics(network: Network, settings: AtlasSettings) -> Topics:
-    """Communities among the texts that have a subject; the others have none."""
+def find_topics(network: Network, settings: AtlasSettings, decided: Decided | None = None) -> Topics:
+    """Communities among the texts that have a subject, as people decided of them; the others have none."""
     corpus, vectors, has_subject = network.corpus, network.vectors, network.has_subject
     subjects = network.graph.among(has_subject)
     if settings.clusterer == "hdbscan":
@@ -41,14 +44,27 @@ def find_topics(network: Network, settings: AtlasSettings) -> Topics:
     else:
         resolutions = (settings.resolution_broad, settings.resolution_middle, settings.resolution_fine)
         found = leiden_communities(subjects, resolutions=resolutions, seed=settings.seed)
-    of_texts = tuple(_spread(level, has_subject) for level in found.levels())
+    of_texts: Levels = tuple(_spread(level, has_subject) for level in found.levels())
+    pins: tuple[Pin, ...] = ()
+    if decided is not None and decided.rulings:
+        curated = curate(
+            of_texts,
+            decided.standing,
+            decided.rulings,
+            subjects=has_subject,
+            vectors=vectors,
+            neighbours=network.graph.indices.astype(np.int64),
+            weights=network.graph.weights(),
+        )
+        of_texts, pins = curated.of_texts, curated.pins
     weights = corpus.weights
     texts = presentable(corpus.texts)
     return Topics(
         of_texts,
         tuple(label_topics(texts, level) for level in of_texts),
         tuple(most_central(vectors, level, weights) for level in of_texts),
-        _parents(found),
+        _parents(of_texts),
+        pins,
     )
 
 
@@ -74,10 +90,10 @@ def _spread(level: NDArray[np.int64], has_subject: NDArray[np.bool_]) -> NDArray
     return found
 
 
-def _parents(found: Communities) -> tuple[NDArray[np.int64], ...]:
+def _parents(levels: Levels) -> tuple[NDArray[np.int64], ...]:
     parents = []
     above: NDArray[np.int64] | None = None
-    for level in found.levels():
+    for level in levels:
         number = int(level.max(initial=-1)) + 1
         parent = np.full(number, -1, np.int64)
         if above is not None:

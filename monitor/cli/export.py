@@ -71,6 +71,11 @@ def export(
     with open_store(settings) as opened:
         run = published_run(opened)
         chosen = _chosen(opened, run, gap, topic)
+        if chosen.topic.users < settings.atlas.min_users:
+            raise UsageError(
+                f"topic {chosen.topic.topic_id} has {counted(chosen.topic.users, 'user')}, fewer than "
+                f"{settings.atlas.min_users} (setting atlas.min_users): choose a topic above it"
+            )
         atlas = opened.atlases.load(run.atlas_id)
         if atlas is None:
             raise OffmapError(f"run {run.run_id} has no atlas any more: run `offmap analyse` again")

@@ -16,22 +16,27 @@ from monitor.published import (
     compared_items,
     compared_with,
     examples_of,
+    few_users,
+    of_enough_users,
     published_report,
     published_run,
     run_document,
     shown_text,
 )
-from monitor.wording import clean, counted, quoted, range_of, share, short_day
+from monitor.wording import clean, counted, quoted, range_of, share_range, short_day
 
 if TYPE_CHECKING:
     from monitor.records import EvalItem
+    from monitor.store.atlases import TopicRow
     from monitor.store.reports import CoverageRow, GapRow
 
 __all__ = ["gaps"]
 
 _SHOWN = 15
 #: What the other columns of the table take. Of an example two lines are shown, three where the terminal is narrow.
-_OTHERS, _LEAST_EXAMPLE = 56, 66
+_OTHERS, _LEAST_EXAMPLE = 68, 66
+#: A screen of fewer columns has no room for these: growth, first seen.
+_NARROW, _LESS = 80, (5, 6)
 
 
 def gaps(
@@ -48,25 +53,34 @@ def gaps(
     with open_store(settings) as opened:
         run = published_run(opened)
         report = published_report(opened, run)
-        found = opened.reports.gaps(run.report_id)
+        least = settings.atlas.min_users
+        topics, _ = of_enough_users(opened.atlases.topics(run.atlas_id), least)
+        by_id = {topic.topic_id: topic for topic in topics}
+        every = opened.reports.gaps(run.report_id)
+        found = [gap for gap in every if gap.topic_id in by_id]
         shown = found[: limit or (len(found) if as_json else _SHOWN)]
         examples = examples_of(opened, [gap.examples for gap in shown], redacted=redacted)
         items = compared_items(opened, report.eval_set_ids) if as_json else {}
     if as_json:
-        documents = [_document(gap, some, items, redacted) for gap, some in zip(shown, examples, strict=True)]
+        documents = [
+            _document(gap, by_id[gap.topic_id], some, items, redacted)
+            for gap, some in zip(shown, examples, strict=True)
+        ]
         coverage = {"value": report.value, "low": report.low, "high": report.high}
         print_json({"run": run_document(run), "verdict": report.verdict, "coverage": coverage, "gaps": documents})
         return
     say(report.verdict)
     say(clean(f"Window: {compared_with(run)}."))
+    if len(found) < len(every):
+        say(few_users(sum(gap.turns for gap in every if gap.topic_id not in by_id), least))
     if found:
         say()
-        _print(shown, examples)
+        _print(shown, examples, by_id)
         say()
         _say_what_next(found, shown, report)
 
 
-def _print(shown: Sequence[GapRow], examples: Sequence[Sequence[Example]]) -> None:
+def _print(shown: Sequence[GapRow], examples: Sequence[Sequence[Example]], topics: Mapping[str, TopicRow]) -> None:
     columns = [
         Column("", "right"),
         Column("gap, with an example", shrinks=True),
@@ -86,14 +100,16 @@ def _print(shown: Sequence[GapRow], examples: Sequence[Sequence[Example]]) -> No
                 f"{'!' if gap.alert else ''}{gap.rank}",
                 clean(gap.label) + example,
                 f"{gap.turns:,}",
-                share(gap.share),
+                share_range(
+                    topics[gap.topic_id].share, topics[gap.topic_id].share_low, topics[gap.topic_id].share_high
+                ),
                 range_of(gap.coverage, gap.low, gap.high),
                 _growth(gap.growth),
                 short_day(gap.first_seen),
                 gap.gap_id,
             )
         )
-    print_table(columns, rows)
+    print_table(columns, rows, leave_out=_LESS if screen_width() < _NARROW else ())
 
 
 def _growth(value: float) -> str:
@@ -120,7 +136,7 @@ def _say_what_next(found: Sequence[GapRow], shown: Sequence[GapRow], report: Cov
 
 
 def _document(
-    gap: GapRow, examples: Sequence[Example], items: Mapping[str, EvalItem], redacted: bool
+    gap: GapRow, topic: TopicRow, examples: Sequence[Example], items: Mapping[str, EvalItem], redacted: bool
 ) -> dict[str, Any]:
     nearest = [
         {"item_id": item, "prompt": shown_text(items[item].prompt, redacted) if item in items else None}
@@ -132,6 +148,8 @@ def _document(
         "label": gap.label,
         "turns": gap.turns,
         "share": gap.share,
+        "share_low": topic.share_low,
+        "share_high": topic.share_high,
         "coverage": gap.coverage,
         "priority": gap.priority,
         "first_seen": gap.first_seen,

@@ -47,19 +47,27 @@ class Column:
 
 
 def print_table(
-    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, marked: Callable[[int], str] | None = None
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+    *,
+    marked: Callable[[int], str] | None = None,
+    leave_out: Sequence[int] = (),
 ) -> None:
-    """A table as wide as the terminal. Cells are texts: nothing in them is markup. `marked` gives a row's style."""
+    """A table as wide as the terminal. Cells are texts: nothing in them is markup. `marked` gives a row's style; columns that
+    stand in `leave_out` are not printed."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
-    for column in columns:
+    for place, column in enumerate(columns):
+        if place in leave_out:
+            continue
         table.add_column(
             Text(column.title), justify=column.align, no_wrap=not column.shrinks, overflow="fold", style=column.style
         )
     for place, row in enumerate(rows):
-        cells = [Text("\n".join(clean(line) for line in cell.split("\n"))) for cell in row]
+        kept = (cell for column, cell in enumerate(row) if column not in leave_out)
+        cells = [Text("\n".join(clean(line) for line in cell.split("\n"))) for cell in kept]
         table.add_row(*cells, style=marked(place) if marked else None)
     console = _console()
     with console.capture() as captured:

@@ -1,4 +1,4 @@
-"""`offmap topics`: what users talk about, on three levels."""
+"""`offmap topics`: what users talk about, on three levels; and below it what they decide about topics."""
 
 from __future__ import annotations
 
@@ -7,27 +7,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.cli import curation
 from monitor.cli.context import open_store, read_settings
 from monitor.cli.options import AsJson, Level, StorePath
-from monitor.cli.render import Column, print_json, print_table, say
+from monitor.cli.render import Column, print_json, print_table, say, screen_width
+from monitor.errors import UsageError
 from monitor.published import (
     Example,
     compared_with,
     examples_of,
+    few_users,
     left_out,
+    of_enough_users,
     published_report,
     published_run,
     run_document,
 )
-from monitor.wording import clean, number, range_of, share, short_day
+from monitor.wording import clean, number, range_of, share_range, short_day
 
 if TYPE_CHECKING:
     from monitor.store.atlases import TopicRow
     from monitor.store.reports import TopicCoverageRow
 
-__all__ = ["topics"]
+__all__ = ["app", "topics"]
+
+#: A screen of fewer columns has no room for these: novelty, first seen.
+_NARROW, _LESS = 80, (4, 5)
+
+app = typer.Typer(help="List what users talk about, or decide about topics.", invoke_without_command=True)
+curation.add_to(app)
 
 
+@app.callback()
 def topics(
     context: typer.Context,
     level: Annotated[
@@ -37,21 +48,40 @@ def topics(
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
-    """List what users talk about, with volume and coverage."""
+    """List what users talk about, with volume and coverage.
+
+    A command after it decides about a topic: what it is called, what it is one with, whether it may change.
+    """
+    if context.invoked_subcommand is not None:
+        if level is not None or as_json or store is not None:
+            raise UsageError(f"options of `offmap topics {context.invoked_subcommand}` stand behind it")
+        return
     settings = read_settings(context, store)
     with open_store(settings) as opened:
         run = published_run(opened)
         report = published_report(opened, run)
-        rows = opened.atlases.topics(run.atlas_id)
+        least = settings.atlas.min_users
+        whole = opened.atlases.topics(run.atlas_id)
+        rows, _ = of_enough_users(whole, least)
         coverage = {row.topic_id: row for row in opened.reports.topic_coverage(run.report_id)}
         kept_out = opened.kept_out.by_rule()
+        asked = Level.middle if level is None and not as_json else level
+        few = of_enough_users([row for row in whole if asked is None or row.level == asked.number], least)[1]
         chosen = [row for row in rows if level is None or row.level == level.number]
         if as_json:
             examples = examples_of(opened, [row.representatives for row in chosen], redacted=settings.export.redact)
             found = [
                 _document(row, coverage.get(row.topic_id), shown) for row, shown in zip(chosen, examples, strict=True)
             ]
-            print_json({"run": run_document(run), "verdict": report.verdict, "kept_out": kept_out, "topics": found})
+            print_json(
+                {
+                    "run": run_document(run),
+                    "verdict": report.verdict,
+                    "kept_out": kept_out,
+                    "few_users_turns": few,
+                    "topics": found,
+                }
+            )
             return
     say(report.verdict)
     say(clean(f"Window: {compared_with(run)}."))
@@ -59,6 +89,9 @@ def topics(
         say(clean(left_out(kept_out)))
     say()
     _print(list(_nested(rows)) if level is None else [(row, 0) for row in chosen], coverage)
+    if few:
+        say()
+        say(few_users(few, least))
     if level is None:
         fine = sum(row.level == Level.fine.number for row in rows)
         say()
@@ -92,9 +125,22 @@ def _print(rows: Sequence[tuple[TopicRow, int]], coverage: Mapping[str, TopicCov
         label = "·\u00a0" * depth + clean(row.label)
         novelty = number(known.novelty if known else None)
         cells.append(
-            (label, f"{row.turns:,}", share(row.share), covered, novelty, short_day(row.first_seen), row.topic_id)
+            (
+                label,
+                f"{row.turns:,}",
+                share_range(row.share, row.share_low, row.share_high),
+                covered,
+                novelty,
+                short_day(row.first_seen),
+                row.topic_id,
+            )
         )
-    print_table(columns, cells, marked=lambda place: "bold" if rows[place][1] == 0 and rows[-1][1] else "")
+    print_table(
+        columns,
+        cells,
+        marked=lambda place: "bold" if rows[place][1] == 0 and rows[-1][1] else "",
+        leave_out=_LESS if screen_width() < _NARROW else (),
+    )
 
 
 def _document(row: TopicRow, known: TopicCoverageRow | None, examples: Sequence[Example]) -> dict[str, Any]:
@@ -103,8 +149,11 @@ def _document(row: TopicRow, known: TopicCoverageRow | None, examples: Sequence[
         "level": Level.of(row.level).value,
         "parent": row.parent,
         "label": row.label,
+        "found_label": row.found_label,
         "turns": row.turns,
         "share": row.share,
+        "share_low": row.share_low,
+        "share_high": row.share_high,
         "novelty": known.novelty if known else None,
         "coverage": known.coverage if known else None,
         "low": known.low if known else None,

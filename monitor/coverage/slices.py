@@ -53,7 +53,7 @@ def gap_rows(
                 gap_id="g" + topic.topic_id[1:],
                 rank=rank,
                 topic_id=topic.topic_id,
-                label=topic.label,
+                label=topic.found_label or topic.label,  # a name is put over it by who reads it
                 turns=one.turns,
                 conversations=one.conversations,
                 share=one.share,

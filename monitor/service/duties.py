@@ -20,6 +20,7 @@ from monitor.service.timetable import Recurring
 from monitor.service.watermarks import Watermarks
 from monitor.service.worker import Worker
 from monitor.settings import Settings
+from monitor.store.curation import shaping
 from monitor.store.deletion import ERASE_WITHIN
 from monitor.store.store import Store
 
@@ -105,8 +106,9 @@ class Duties:
         return newest is not None and newest > run.published_at and self._state() != self._seen
 
     def _state(self) -> object:
-        """What a refit depends on, cheaply: how many turns there are, and which eval sets."""
-        return self._store.turns.count(), tuple(sorted(self._latest_eval_sets().items()))
+        """What a refit depends on, cheaply: how many turns there are, which eval sets, and what people decided of topics."""
+        decided = shaping(self._store.curation.in_force())
+        return self._store.turns.count(), tuple(sorted(self._latest_eval_sets().items())), decided
 
     def eval_sets(self) -> Sequence[str]:
         """The eval sets to compare with: those of the settings, of the last run, or all."""
@@ -207,6 +209,8 @@ class Duties:
 
     def _command(self, job_id: str, kind: str, parameters: Mapping[str, Any]) -> list[str]:
         command = [str(part) for part in _ASKED[kind](parameters)]
+        if kind == "refit":
+            command += [part for name in self.eval_sets() for part in ("--eval-set", name)]
         if kind == "export":
             command += ["--out", str(self.folder(job_id))]
         if kind == "drift_html":
@@ -245,6 +249,7 @@ def _letters(command: str, *options: str) -> Callable[[Mapping[str, Any]], list[
 #: What a page may ask for, as the command that does it. Values are joined to their option, so that none is an option itself.
 _ASKED: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "export": _export,
+    "refit": lambda _: ["analyse"],
     "drift": _drift,
     "drift_html": _drift,
     "replay_letters": _letters("replay"),

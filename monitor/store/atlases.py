@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
 
+from monitor.store.curation import Curation
 from monitor.store.database import Database
 from monitor.store.rows import KEY, shape
 from monitor.store.turns import traffic
 
-__all__ = ["ASSIGNMENTS", "AtlasRow", "Atlases", "LineageRow", "TopicRow"]
+__all__ = ["ASSIGNMENTS", "AtlasRow", "Atlases", "LineageRow", "TopicRow", "named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,11 @@ class AtlasRow:
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
-    """A topic on level 0 (broad), 1 (middle) or 2 (fine). `representatives` are turn keys, never texts."""
+    """A topic on level 0 (broad), 1 (middle) or 2 (fine). `representatives` are turn keys, never texts.
+
+    `share_low` and `share_high` are the interval of `share`, None in an atlas of an older offmap. `label` is what people
+    called the topic, where they did; then `found_label` is the one that was found.
+    """
 
     topic_id: str
     level: int
@@ -47,6 +52,9 @@ class TopicRow:
     share: float
     representatives: tuple[int, ...]
     first_seen: datetime
+    share_low: float | None = None
+    share_high: float | None = None
+    found_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class LineageRow:
 
 
 _ATLAS = shape(AtlasRow)
-_TOPIC = shape(TopicRow)
+_TOPIC = shape(TopicRow, leave_out=["found_label"])
 _LINEAGE = shape(LineageRow)
 
 #: What the atlas says of each turn.
@@ -77,6 +85,23 @@ ASSIGNMENTS = pa.schema(
         pa.field("intent_similarity", pa.float32()),
     ]
 )
+
+
+def named(topics: Sequence[TopicRow], names: Mapping[str, str]) -> list[TopicRow]:
+    """The topics under their names. A label that was found and is somebody's name on the same level gets a number."""
+    if not names:
+        return list(topics)
+    taken = {(one.level, names[one.topic_id].casefold()) for one in topics if one.topic_id in names}
+    found = []
+    for one in topics:
+        if one.topic_id in names:
+            found.append(replace(one, label=names[one.topic_id], found_label=one.label))
+            continue
+        label, number = one.label, 2
+        while (one.level, label.casefold()) in taken:
+            label, number = f"{one.label} ({number})", number + 1
+        found.append(one if label == one.label else replace(one, label=label))
+    return found
 
 
 class Atlases:
@@ -136,12 +161,13 @@ class Atlases:
         return found[0] if found else None
 
     def topics(self, atlas_id: str) -> list[TopicRow]:
-        """From the broad to the fine, the largest first."""
-        return _TOPIC.read(
+        """From the broad to the fine, the largest first, under the names that people gave them."""
+        rows = _TOPIC.read(
             self._database.query(
                 "SELECT * FROM topics WHERE atlas_id = ? ORDER BY level, turns DESC, topic_id", [atlas_id]
             )
         )
+        return named(rows, Curation(self._database).names())
 
     def lineage(self, atlas_id: str) -> list[LineageRow]:
         return _LINEAGE.read(

@@ -207,6 +207,25 @@ def _sampling(database: LocalDatabase) -> None:
     )
 
 
+_CURATION = """
+CREATE TABLE decisions (
+    decision_id VARCHAR NOT NULL, place BIGINT NOT NULL, created_at TIMESTAMP NOT NULL, who VARCHAR, kind VARCHAR NOT NULL,
+    topic_id VARCHAR NOT NULL, level BIGINT NOT NULL, label VARCHAR NOT NULL, name VARCHAR, other VARCHAR,
+    topics VARCHAR NOT NULL, atlas_id VARCHAR NOT NULL);
+CREATE TABLE decision_turns (
+    decision_id VARCHAR NOT NULL, part BIGINT NOT NULL, turn_key UBIGINT NOT NULL, text_hash BLOB NOT NULL);
+ALTER TABLE topics ADD COLUMN share_low DOUBLE;
+ALTER TABLE topics ADD COLUMN share_high DOUBLE;
+"""
+
+
+def _curation(database: LocalDatabase) -> None:
+    """What people decided about topics; and the interval of a topic's share."""
+    for statement in _CURATION.split(";"):
+        if statement.strip():
+            database.query(statement)
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -220,6 +239,7 @@ MIGRATIONS: Sequence[Migration] = (
     _letters,
     _keeping_out,
     _sampling,
+    _curation,
 )
 
 

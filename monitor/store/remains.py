@@ -30,6 +30,8 @@ _LABELS = (
     ("drift_reports", ("report_id",), "verdict"),
     ("drift_reports", ("report_id",), "body"),
     ("exports", ("export_id",), "manifest"),
+    ("decisions", ("decision_id",), "label"),
+    ("decisions", ("decision_id",), "name"),
 )
 _JSON = {"body", "manifest"}
 
@@ -83,8 +85,9 @@ class Remains:
     def _labels(self) -> set[str]:
         """As they stand anywhere."""
         found: set[str] = set()
-        for table in ("topics", "gaps"):
+        for table in ("topics", "gaps", "decisions"):
             found.update(self._column(table, "label"))
+        found.update(self._column("decisions", "name"))
         # "Gap: a label". What stands before is our own.
         found.update(title.partition(": ")[2] for title in self._column("alerts", "title"))
         for text in self._column("drift_reports", "body"):

@@ -6,11 +6,12 @@ Tables `coverage_reports`, `topic_coverage`, `turn_coverage`, `gaps` and `signal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
 
+from monitor.store.curation import Curation
 from monitor.store.database import Database
 from monitor.store.rows import KEY, shape
 
@@ -141,8 +142,10 @@ class Reports:
         return self._read("turn_coverage", TURN_COVERAGE, report_id)
 
     def gaps(self, report_id: str) -> list[GapRow]:
-        """By rank."""
-        return _GAP.read(self._database.query("SELECT * FROM gaps WHERE report_id = ? ORDER BY rank", [report_id]))
+        """By rank, under the names that people gave their topics."""
+        rows = _GAP.read(self._database.query("SELECT * FROM gaps WHERE report_id = ? ORDER BY rank", [report_id]))
+        names = Curation(self._database).names() if rows else {}
+        return [replace(row, label=names.get(row.topic_id, row.label)) for row in rows]
 
     def signals(self, report_id: str) -> pa.Table:
         """The columns of `SIGNALS`, ordered by turn_key."""

@@ -19,6 +19,7 @@ from monitor.store.alerts import Alerts
 from monitor.store.atlases import Atlases
 from monitor.store.attachment import Attachment
 from monitor.store.catalog_lock import LOCK
+from monitor.store.curation import Curation
 from monitor.store.damage import Damage, damaged_logs
 from monitor.store.database import Database
 from monitor.store.dead_letters import DeadLetters
@@ -70,6 +71,7 @@ class Store:
         self.eval_sets = EvalSets(database)
         self.jobs = Jobs(database)
         self.atlases = Atlases(database)
+        self.curation = Curation(database)
         self.reports = Reports(database)
         self.runs = Runs(database)
         self.exports = Exports(database)

@@ -29,6 +29,8 @@ def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
         return
     for name, child in children.items():
         yield from commands(child, *path, name)
+    if command.invoke_without_command:  # it does something itself
+        yield path, command
 
 
 ALL = dict(commands(get_command(app)))
@@ -46,6 +48,8 @@ def test_the_commands_are_those_of_the_design() -> None:
         "deadletters replay", "deadletters discard", "signals", "backup", "restore",
         "forget", "doctor", "config show", "config key", "drift", "alerts list", "alerts test", "alerts retry",
         "consume", "serve", "replay", "keywords", "trends", "watchlist",
+        "topics name", "topics merge", "topics split", "topics lock", "topics unlock", "topics promote",
+        "topics decisions", "topics undo",
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ KEYS = {
     "id", "topic", "label", "turns", "share", "coverage", "priority", "first_seen", "growth", "examples",
     "nearest_eval_items",
 }  # fmt: skip
-EXTRA = {"rank", "conversations", "low", "high", "novelty", "alert", "risk"}
+EXTRA = {"share_low", "share_high", "rank", "conversations", "low", "high", "novelty", "alert", "risk"}
 
 
 def test_the_shape_of_the_gaps(built: Offmap) -> None:

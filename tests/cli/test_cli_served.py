@@ -32,6 +32,16 @@ COMMANDS = [
     ("gaps", "--json"),
     ("topics",),
     ("topics", "--json"),
+    ("topics", "name", "TOPIC", "A name"),
+    ("topics", "name", "TOPIC", "Another name", "--json"),
+    ("topics", "merge", "TOPIC", "nothing"),
+    ("topics", "split", "TOPIC"),
+    ("topics", "lock", "TOPIC"),
+    ("topics", "unlock", "TOPIC"),
+    ("topics", "promote", "TOPIC", "--intent", "late parcels", "--json"),
+    ("topics", "undo", "nothing"),
+    ("topics", "decisions"),
+    ("topics", "decisions", "--json"),
     ("turns", "--topic", "TOPIC"),
     ("turns", "--json"),
     ("signals", "--json"),
@@ -113,7 +123,9 @@ def normalised(text: str, folder: Path) -> str:
     text = re.sub(r"offmap-\d{8}T\d{6}Z|[\d.,]+ MB|\"bytes\": \d{6,}", "BACKUP", text)
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?", "TIME", text)
     text = re.sub(r"\b\d+(\.\d+)? s\b|\"seconds\": [\d.e-]+", "SECONDS", text)
-    return re.sub(r"\bal[0-9a-f]{12}\b|\b[0-9a-f]{64}\b|\"export_id\": \"[^\"]*\"|\bx[0-9a-f]{12}\b", "ID", text)
+    return re.sub(
+        r"\bal[0-9a-f]{12}\b|\bd[0-9a-f]{8}\b|\b[0-9a-f]{64}\b|\"export_id\": \"[^\"]*\"|\bx[0-9a-f]{12}\b", "ID", text
+    )
 
 
 @pytest.mark.slow

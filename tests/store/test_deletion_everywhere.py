@@ -17,6 +17,7 @@ from monitor.store import Store
 from monitor.store.alerts import AlertRow, DeliveryRow, SubjectRow
 from monitor.store.attachment import Attachment
 from monitor.store.backup import back_up, restore
+from monitor.store.curation import DecisionRow, Evidence
 from monitor.store.drift import DriftRow
 from monitor.store.exports import OWN, ExportRow
 from tests.store.conftest import NOON, make_turn
@@ -55,6 +56,7 @@ OTHERS = [
 ]
 KEYS = [turn.key for turn in (*HERS, *OTHERS)]
 LABEL = f"{WORD}, parcel, late"
+DECISION = DecisionRow("", 0, NOON, None, "name", "t", 2, LABEL, f"{WORD} parcels", None, ("t",), "a1")
 
 
 @pytest.fixture
@@ -110,6 +112,7 @@ def _analysis(store: Store) -> None:
     found = {"topics": [{"topic": "t", "label": LABEL}], "turns": {"reference": 2, "current": 2}}
     said = f"The traffic changed. 9 % of it is about {LABEL}, 1 % before."
     store.drift.write(DriftRow("d1", "a1", NOON, "window", NOON, NOON, NOON, NOON, said, True, 0.01, 0.2, found))
+    store.curation.add(DECISION, Evidence(KEYS, [bytes([number]) * 16 for number in range(4)], [0, 0, 1, 1]))
     store.eval_sets.save(EvalSet("shop", "1", NOON, (EvalItem(item_id="i1", prompt="late parcel"),)))
 
 
