@@ -264,7 +264,7 @@ def _intents(
     texts = [text for name in names for text in examples[name]]
     labels = np.repeat(np.arange(len(names)), [len(examples[name]) for name in names])
     intents = Intents(names, _reference_vectors(store, encoder, texts, Silent()), labels)
-    found, similarity = assign_intents(network.vectors, intents)
+    found, similarity = assign_intents(network.vectors, intents, network.graph)
     found = np.where(network.has_subject, found, -1)
     of_texts = [names[intent] if intent >= 0 else None for intent in found.tolist()]
     return [of_texts[text] for text in corpus.text_of.tolist()], similarity[corpus.text_of]
