@@ -231,7 +231,8 @@ def _fit(
     settings: Settings,
 ) -> AtlasDraft:
     """Topics of the texts that have a subject, and intents, as rows of the atlas."""
-    topics = find_topics(network, settings.atlas)
+    # Terms of labels are encoded without being kept: a word of somebody must not outlive their turns, even as a vector.
+    topics = find_topics(network, settings.atlas, encoder.encode)
     names, similarity = _intents(store, encoder, network, examples)
     of_turns = turn_topics(topics, network.corpus, network.turn_acts >= 0)
     facts = TurnFacts(of_turns, network.turn_acts, network.flood, names, similarity)

@@ -21,7 +21,7 @@ from monitor.atlas.logistic import fit_logistic
 from monitor.atlas.neighbours import NeighbourGraph
 from monitor.errors import InputError
 
-__all__ = ["FALLBACK", "Intents", "assign_intents", "load_intents", "threshold_of"]
+__all__ = ["FALLBACK", "Intents", "assign_intents", "likeliest_intents", "load_intents", "threshold_of"]
 
 #: Of texts that have an intent, this share is rejected, as far as the examples tell.
 _REJECTED = 0.1
@@ -53,16 +53,27 @@ def assign_intents(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The intent of each unit vector [n, d], as its position in the names, -1 for none; and its score.
 
-    The most probable intent by a logistic regression on the examples. With the neighbour graph of the texts, probabilities
-    are mixed with those of each text's mutual neighbours first (label spreading: Zhou et al., 2003, "Learning with Local
-    and Global Consistency"): texts that mean the same help each other where a few examples leave a doubt.
-
-    The score is 1 minus half the squared distance to the nearest mean of an intent's examples: with one example the cosine
-    to it. Below `threshold_of(intents)` the text has no intent. It is nan when there are no examples.
+    That of `likeliest_intents`, and none where the score is below `threshold_of(intents)`.
 
     >>> intents = Intents(("up", "right"), np.eye(2, dtype=np.float32), np.array([0, 1]))
     >>> assign_intents(np.array([[0.8, 0.6], [-1.0, 0.0]], np.float32), intents)[0].tolist()
     [0, -1]
+    """
+    likeliest, scores = likeliest_intents(vectors, intents, graph)
+    return np.where(scores >= threshold_of(intents), likeliest, -1), scores
+
+
+def likeliest_intents(
+    vectors: NDArray[np.float32], intents: Intents, graph: NeighbourGraph | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The most probable intent of each unit vector [n, d], even where it has none of them; and its score.
+
+    Probabilities are those of a logistic regression on the examples. With the neighbour graph of the texts they are mixed
+    with those of each text's mutual neighbours (label spreading: Zhou et al., 2003, "Learning with Local and Global
+    Consistency"): texts that mean the same help each other where a few examples leave a doubt.
+
+    The score is 1 minus half the squared distance to the nearest mean of an intent's examples: with one example the cosine
+    to it. Without any examples there are no intents (-1), and the score is nan.
     """
     if not len(intents.vectors) or not len(vectors):
         return np.full(len(vectors), -1, np.int64), np.full(len(vectors), np.nan, np.float32)
@@ -76,7 +87,7 @@ def assign_intents(
         scores[rows] = _nearness(vectors[rows], means).max(axis=1)
         probabilities[rows] = model.probabilities(vectors[rows])
     best = probabilities.argmax(axis=1) if graph is None else _agreed(probabilities, graph)
-    return np.where(scores >= threshold_of(intents), present[best], -1), scores
+    return present[best], scores
 
 
 def threshold_of(intents: Intents) -> float:

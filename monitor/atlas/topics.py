@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from monitor.atlas.communities import Communities, hdbscan_communities, leiden_c
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.labels import Label, label_topics, most_central, presentable
 from monitor.atlas.network import Network
+from monitor.atlas.representation import Meaning
 from monitor.settings import AtlasSettings
 
 __all__ = ["Topics", "find_topics", "members", "turn_topics"]
@@ -32,8 +33,10 @@ class Topics:
     parents: tuple[NDArray[np.int64], ...]
 
 
-def find_topics(network: Network, settings: AtlasSettings) -> Topics:
-    """Communities among the texts that have a subject; the others have none."""
+def find_topics(
+    network: Network, settings: AtlasSettings, encode: Callable[[Sequence[str]], NDArray[np.float32]]
+) -> Topics:
+    """Communities among the texts that have a subject; the others have none. `encode` reads the terms of labels."""
     corpus, vectors, has_subject = network.corpus, network.vectors, network.has_subject
     subjects = network.graph.among(has_subject)
     if settings.clusterer == "hdbscan":
@@ -44,9 +47,10 @@ def find_topics(network: Network, settings: AtlasSettings) -> Topics:
     of_texts = tuple(_spread(level, has_subject) for level in found.levels())
     weights = corpus.weights
     texts = presentable(corpus.texts)
+    meaning = Meaning(vectors, weights, encode)
     return Topics(
         of_texts,
-        tuple(label_topics(texts, level) for level in of_texts),
+        tuple(label_topics(texts, level, meaning=meaning) for level in of_texts),
         tuple(most_central(vectors, level, weights) for level in of_texts),
         _parents(found),
     )
