@@ -254,7 +254,8 @@ def _fit(
     settings: Settings,
 ) -> AtlasDraft:
     """Topics of the texts that have a subject, and intents, as rows of the atlas."""
-    topics = find_topics(network, settings.atlas, decided)
+    # Terms of labels are encoded without being kept: a word of somebody must not outlive their turns, even as a vector.
+    topics = find_topics(network, settings.atlas, encoder.encode, decided)
     names, similarity = _intents(store, encoder, network, examples)
     of_turns = turn_topics(topics, network.corpus, network.turn_acts >= 0)
     facts = TurnFacts(of_turns, network.turn_acts, network.flood, names, similarity)
@@ -298,7 +299,7 @@ def _intents(
     texts = [text for name in names for text in examples[name]]
     labels = np.repeat(np.arange(len(names)), [len(examples[name]) for name in names])
     intents = Intents(names, _reference_vectors(store, encoder, texts, Silent()), labels)
-    found, similarity = assign_intents(network.vectors, intents)
+    found, similarity = assign_intents(network.vectors, intents, network.graph)
     found = np.where(network.has_subject, found, -1)
     of_texts = [names[intent] if intent >= 0 else None for intent in found.tolist()]
     return [of_texts[text] for text in corpus.text_of.tolist()], similarity[corpus.text_of]

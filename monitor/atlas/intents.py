@@ -1,4 +1,9 @@
-"""Intents: named categories by their nearest labelled examples, with the option to name none."""
+"""Intents: named categories by labelled examples: which one a text has, and whether it has any.
+
+Two questions, and each has the method that measured best (docs/decisions/0015). *Which*: a logistic regression on the
+examples, then a step towards the answers of the text's neighbours. *Whether any*: how near the text is to the mean of an
+intent's examples, against a threshold that the examples set themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +15,28 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
+from monitor.atlas.logistic import fit_logistic
+from monitor.atlas.neighbours import NeighbourGraph
 from monitor.errors import InputError
 
-__all__ = ["Intents", "assign_intents", "load_intents", "threshold_of"]
+__all__ = ["FALLBACK", "Intents", "assign_intents", "likeliest_intents", "load_intents", "threshold_of"]
 
-#: Of texts that have the intent, this share is rejected, as far as the examples tell.
+#: Of texts that have an intent, this share is rejected, as far as the examples tell.
 _REJECTED = 0.1
 
 #: Threshold where no intent has two examples, so that they cannot tell. Chosen on CLINC150's training split with the
 #: default encoder; on its test split, with one example each, it rejects 19 % of texts that have an intent and 84 % of others.
 FALLBACK = 0.4
 
+#: How much a text's neighbours say, against its own words, and how often they are asked.
+_NEIGHBOURS_SHARE, _ROUNDS = 0.3, 2
+
 _BLOCK = 2_048
+
+#: Intents whose probabilities are mixed at once: what is held beside the probabilities themselves is a fraction of them.
+_INTENTS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +49,106 @@ class Intents:
 
 
 def assign_intents(
-    vectors: NDArray[np.float32], intents: Intents, *, k: int = 3
+    vectors: NDArray[np.float32], intents: Intents, graph: NeighbourGraph | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The intent of each unit vector [n, d], as its position in the names, -1 for none; and its score.
 
-    An intent's score is the mean cosine of its k examples nearest to the text, of all where it has fewer. The greatest
-    score wins, the first name at a tie, and is rejected below `threshold_of(intents)`. The mean of three asks that several
-    examples agree, where a single one may be mislabelled. The score is that of the best intent even when it is rejected; it
-    is nan when there are no examples.
+    That of `likeliest_intents`, and none where the score is below `threshold_of(intents)`.
 
     >>> intents = Intents(("up", "right"), np.eye(2, dtype=np.float32), np.array([0, 1]))
     >>> assign_intents(np.array([[0.8, 0.6], [-1.0, 0.0]], np.float32), intents)[0].tolist()
     [0, -1]
     """
-    found = np.full(len(vectors), -1, np.int64)
-    scores = np.full(len(vectors), np.nan, np.float32)
-    if not len(intents.vectors):
-        return found, scores
-    threshold = threshold_of(intents, k=k)
+    likeliest, scores = likeliest_intents(vectors, intents, graph)
+    return np.where(scores >= threshold_of(intents), likeliest, -1), scores
+
+
+def likeliest_intents(
+    vectors: NDArray[np.float32], intents: Intents, graph: NeighbourGraph | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The most probable intent of each unit vector [n, d], even where it has none of them; and its score.
+
+    Probabilities are those of a logistic regression on the examples. With the neighbour graph of the texts they are mixed
+    with those of each text's mutual neighbours (label spreading: Zhou et al., 2003, "Learning with Local and Global
+    Consistency"): texts that mean the same help each other where a few examples leave a doubt.
+
+    The score is 1 minus half the squared distance to the nearest mean of an intent's examples: with one example the cosine
+    to it. Without any examples there are no intents (-1), and the score is nan.
+    """
+    if not len(intents.vectors) or not len(vectors):
+        return np.full(len(vectors), -1, np.int64), np.full(len(vectors), np.nan, np.float32)
+    present, classes = np.unique(intents.labels, return_inverse=True)
+    means = _means(intents.vectors, classes)
+    model = fit_logistic(intents.vectors, classes)
+    scores = np.empty(len(vectors), np.float32)
+    probabilities = np.empty((len(vectors), len(present)), np.float32)
     for start in range(0, len(vectors), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        block = _scores(vectors[rows] @ intents.vectors.T, intents.labels, len(intents.names), k)
-        best = block.argmax(axis=1)
-        scores[rows] = block[np.arange(len(block)), best]
-        found[rows] = np.where(scores[rows] >= threshold, best, -1)
-    return found, scores
+        scores[rows] = _nearness(vectors[rows], means).max(axis=1)
+        probabilities[rows] = model.probabilities(vectors[rows])
+    best = probabilities.argmax(axis=1) if graph is None else _agreed(probabilities, graph)
+    return present[best], scores
 
 
-def threshold_of(intents: Intents, *, k: int = 3) -> float:
-    """The score below which an intent is rejected: the 0.1 quantile of what the examples score for their own intent.
+def threshold_of(intents: Intents) -> float:
+    """The score below which a text has no intent: the 0.1 quantile of what the examples would score as new texts.
 
-    Each example is scored against the others of its intent (leave one out), so one text in ten that has the intent is
-    rejected: it then counts as no intent, while too low a threshold would hide a new subject under an old name. Examples
-    that are alone in their intent have nothing to be scored against and do not count; where all are, it is `FALLBACK`.
+    So one text in ten that has an intent is rejected: it then counts as none, while too low a threshold would hide a new
+    subject under an old name. An example must not be scored against a mean that it is in. Of n examples the squared
+    distance of each to their mean is on average (n - 1) / (n + 1) of a new text's, so it is multiplied by the inverse; the
+    nearest mean of another intent counts as well, as it does for a text. Examples that are alone in their intent cannot
+    tell and do not count; where all are, the threshold is `FALLBACK`.
     """
-    own = []
-    for label in np.unique(intents.labels):
-        examples = intents.vectors[intents.labels == label]
-        if len(examples) < 2:
-            continue
-        cosines = examples @ examples.T
-        np.fill_diagonal(cosines, -np.inf)
-        others = min(k, len(examples) - 1)
-        own.append(-np.partition(-cosines, others - 1, axis=1)[:, :others].mean(axis=1))
-    return float(np.quantile(np.concatenate(own), _REJECTED)) if own else FALLBACK
+    _, classes, counts = np.unique(intents.labels, return_inverse=True, return_counts=True)
+    together = counts[classes] > 1
+    if not together.any():
+        return FALLBACK
+    means = _means(intents.vectors, classes)
+    own, several = classes[together], intents.vectors[together]
+    best = np.empty(len(own), np.float32)
+    for start in range(0, len(own), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(own)))
+        block, column, number = _nearness(several[rows], means), own[rows], counts[own[rows]]
+        cell = (np.arange(len(rows)), column)
+        block[cell] = 1 - (1 - block[cell]) * (number + 1) / (number - 1)
+        best[rows] = block.max(axis=1)
+    return float(np.quantile(best, _REJECTED))
+
+
+def _means(vectors: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean [c, d] of the vectors of each class."""
+    counts = np.bincount(classes)
+    members = csr_matrix((1.0 / counts[classes], (classes, np.arange(len(classes)))), shape=(len(counts), len(classes)))
+    return np.asarray(members @ vectors, np.float32)
+
+
+def _nearness(vectors: NDArray[np.float32], means: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 - |v - m|^2 / 2 for unit vectors v [n, d] and means m [c, d], as [n, c]."""
+    return np.asarray(0.5 + vectors @ means.T - np.square(means).sum(axis=1) / 2, np.float32)
+
+
+def _agreed(probabilities: NDArray[np.float32], graph: NeighbourGraph) -> NDArray[np.int64]:
+    """The most probable class [n] after mixing with mutual neighbours. A text without one keeps its own."""
+    n, k = graph.indices.shape
+    rows = np.repeat(np.arange(n), k)
+    columns = np.where(graph.indices >= 0, graph.indices, rows.reshape(n, k)).ravel()
+    directed = csr_matrix((graph.weights().ravel().astype(np.float32), (rows, columns)), shape=(n, n))
+    mutual = directed.minimum(directed.T).tocsr()
+    total = np.asarray(mutual.sum(axis=1)).ravel()
+    kept = np.where(total > 0, 1 - _NEIGHBOURS_SHARE, 1.0)[:, None].astype(np.float32)
+    scale = np.divide(_NEIGHBOURS_SHARE, total, out=np.zeros_like(total), where=total > 0)
+    mutual = csr_matrix(mutual.multiply(scale[:, None].astype(np.float32)))
+    best, highest = np.zeros(n, np.int64), np.full(n, -np.inf, np.float32)
+    for start in range(0, probabilities.shape[1], _INTENTS_AT_ONCE):
+        own = probabilities[:, start : start + _INTENTS_AT_ONCE]
+        mixed = own
+        for _ in range(_ROUNDS):
+            mixed = mutual @ mixed + kept * own
+        found = mixed.argmax(axis=1)
+        value = mixed[np.arange(n), found]
+        better = value > highest
+        best[better], highest[better] = found[better] + start, value[better]
+    return best
 
 
 def load_intents(path: Path) -> list[tuple[str, list[str]]]:
@@ -126,13 +196,3 @@ def _read_intent(table: dict[str, Any], where: str) -> tuple[str, list[str]]:
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def _scores(cosines: NDArray[np.float32], labels: NDArray[np.int64], names: int, k: int) -> NDArray[np.float32]:
-    """Scores [n, names] from cosines to the examples [n, e]; an intent without examples has -inf."""
-    scores = np.full((len(cosines), names), -np.inf, np.float32)
-    for label in np.unique(labels):
-        own = cosines[:, labels == label]
-        counted = min(k, own.shape[1])
-        scores[:, label] = -np.partition(-own, counted - 1, axis=1)[:, :counted].mean(axis=1)
-    return scores

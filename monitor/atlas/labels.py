@@ -1,4 +1,4 @@
-"""Labels: the words that set a topic apart, by class-based TF-IDF, and its most central texts."""
+"""Labels: the words that set a topic apart, by class-based TF-IDF and by what they mean, and its most central texts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
+from monitor.atlas.representation import CANDIDATES, Meaning, choose_terms
 from monitor.atlas.stopwords import STOP_WORDS
 from monitor.redaction import redact
 
@@ -77,8 +78,14 @@ def terms_of(texts: Sequence[str], *, least: int = 1) -> tuple[csr_matrix, NDArr
     return counts, vectorizer.get_feature_names_out()
 
 
-def label_topics(texts: Sequence[str], topics: NDArray[np.int64], *, least: int = 1) -> list[Label]:
-    """A label for each topic 0..max; `topics` [n] gives each text's topic, -1 for none. `least` is that of `terms_of`."""
+def label_topics(
+    texts: Sequence[str], topics: NDArray[np.int64], *, least: int = 1, meaning: Meaning | None = None
+) -> list[Label]:
+    """A label for each topic 0..max; `topics` [n] gives each text's topic, -1 for none. `least` is that of `terms_of`.
+
+    With the meaning of the texts, of the terms of the greatest weight those make the label that mean this topic rather
+    than another (`choose_terms`); without, the weight alone decides.
+    """
     number = int(topics.max(initial=-1)) + 1
     if number == 0:
         return []
@@ -89,7 +96,12 @@ def label_topics(texts: Sequence[str], topics: NDArray[np.int64], *, least: int 
     rows = topics[member]
     membership = csr_matrix((np.ones(len(rows), np.int64), (rows, np.arange(len(rows)))), shape=(number, len(rows)))
     weights = class_tf_idf((membership @ counts).tocsr())
-    return _unique([_keywords(weights[topic], vocabulary) for topic in range(number)])
+    chosen: Sequence[tuple[str, ...]] = [()] * number
+    if meaning is not None:
+        heaviest = [_heaviest(weights[topic], vocabulary)[:CANDIDATES] for topic in range(number)]
+        chosen = choose_terms(heaviest, meaning.centres(topics, number), meaning.encode, count=_LABEL_WORDS)
+    keywords = [_keywords(weights[topic], vocabulary, chosen[topic]) for topic in range(number)]
+    return _unique(keywords, [len(terms) or _LABEL_WORDS for terms in chosen])
 
 
 def most_central(
@@ -108,26 +120,31 @@ def most_central(
     return found
 
 
-def _keywords(weights: csr_matrix, vocabulary: NDArray[np.object_]) -> tuple[str, ...]:
-    """Terms by weight; a word that an earlier term holds, and a pair that repeats two earlier words, are left out."""
+def _heaviest(weights: csr_matrix, vocabulary: NDArray[np.object_]) -> list[tuple[str, float]]:
+    """Terms with their weights, the greatest first."""
     order = np.lexsort((weights.indices, -weights.data))
-    chosen: list[str] = []
-    for position in order:
-        term = str(vocabulary[weights.indices[position]])
-        words = set(term.split())
-        if not any(words <= set(other.split()) or set(other.split()) <= words for other in chosen):
-            chosen.append(term)
-        if len(chosen) == _KEYWORDS:
+    return [(str(vocabulary[weights.indices[place]]), float(weights.data[place])) for place in order]
+
+
+def _keywords(weights: csr_matrix, vocabulary: NDArray[np.object_], chosen: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The chosen terms, then others by weight; a word that an earlier term holds, and a pair that repeats two earlier
+    words, are left out."""
+    found = list(chosen)
+    for term, _ in _heaviest(weights, vocabulary):
+        if len(found) >= _KEYWORDS:
             break
-    return tuple(chosen)
+        words = set(term.split())
+        if not any(words <= set(other.split()) or set(other.split()) <= words for other in found):
+            found.append(term)
+    return tuple(found)
 
 
-def _unique(keywords: Sequence[tuple[str, ...]]) -> list[Label]:
-    """Three keywords make a label; where two labels would be equal, further keywords and at last a number tell them apart."""
+def _unique(keywords: Sequence[tuple[str, ...]], lengths: Sequence[int]) -> list[Label]:
+    """So many keywords make a label; where two labels would be equal, further keywords and at last a number tell them apart."""
     taken: set[str] = set()
     labels = []
-    for topic, words in enumerate(keywords):
-        candidates = [", ".join(words[:length]) for length in range(_LABEL_WORDS, len(words) + 1)]
+    for topic, (words, least) in enumerate(zip(keywords, lengths, strict=True)):
+        candidates = [", ".join(words[:length]) for length in range(least, len(words) + 1)]
         base = candidates[0] if candidates else ", ".join(words) or f"topic {topic + 1}"
         candidates = candidates or [base]
         text = next((candidate for candidate in candidates if candidate not in taken), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from monitor.atlas.corpus import Corpus
 from monitor.atlas.curation import Decided, Levels, Pin, curate
 from monitor.atlas.labels import Label, label_topics, most_central, presentable
 from monitor.atlas.network import Network
+from monitor.atlas.representation import Meaning
 from monitor.settings import AtlasSettings
 
 __all__ = ["Topics", "find_topics", "members", "turn_topics"]
@@ -35,8 +36,16 @@ class Topics:
     pins: tuple[Pin, ...] = ()
 
 
-def find_topics(network: Network, settings: AtlasSettings, decided: Decided | None = None) -> Topics:
-    """Communities among the texts that have a subject, as people decided of them; the others have none."""
+def find_topics(
+    network: Network,
+    settings: AtlasSettings,
+    encode: Callable[[Sequence[str]], NDArray[np.float32]],
+    decided: Decided | None = None,
+) -> Topics:
+    """Communities among the texts that have a subject, as people decided of them; the others have none.
+
+    `encode` reads the terms of labels.
+    """
     corpus, vectors, has_subject = network.corpus, network.vectors, network.has_subject
     subjects = network.graph.among(has_subject)
     if settings.clusterer == "hdbscan":
@@ -59,9 +68,10 @@ def find_topics(network: Network, settings: AtlasSettings, decided: Decided | No
         of_texts, pins = curated.of_texts, curated.pins
     weights = corpus.weights
     texts = presentable(corpus.texts)
+    meaning = Meaning(vectors, weights, encode)
     return Topics(
         of_texts,
-        tuple(label_topics(texts, level) for level in of_texts),
+        tuple(label_topics(texts, level, meaning=meaning) for level in of_texts),
         tuple(most_central(vectors, level, weights) for level in of_texts),
         _parents(of_texts),
         pins,

@@ -1,4 +1,4 @@
-"""Intents: the nearest labelled examples, the threshold that comes from them, and the file that names them."""
+"""Intents: which and whether any, the threshold that comes from the examples, and the file that names them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.atlas.intents import FALLBACK, Intents, assign_intents, load_intents, threshold_of
+from monitor.atlas.logistic import fit_logistic
+from monitor.atlas.neighbours import build_graph
 from monitor.encoding.hashing import HashingEncoder
 from monitor.errors import InputError
 
@@ -38,7 +40,7 @@ def _random(rng: np.random.Generator, n: int, d: int = 8) -> NDArray[np.float32]
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_texts_have_the_intent_of_their_nearest_examples() -> None:
+def test_texts_have_the_intent_of_their_examples() -> None:
     found, scores = assign_intents(
         _encode(["please cancel my contract", "where is my parcel now", "zebra quagga okapi"]), _intents()
     )
@@ -47,42 +49,91 @@ def test_texts_have_the_intent_of_their_nearest_examples() -> None:
     assert scores[2] < scores[0]
 
 
-def test_the_score_is_the_mean_cosine_of_the_nearest_examples() -> None:
+def test_the_score_is_the_nearness_of_the_nearest_mean() -> None:
     rng = np.random.default_rng(1)
     vectors, examples = _random(rng, 5_000), _random(rng, 20)
     labels = np.arange(20) % 4
-    found, scores = assign_intents(vectors, Intents(tuple("abcd"), examples, labels), k=3)
-    cosines = vectors.astype(np.float64) @ examples.T.astype(np.float64)
-    expected = np.stack(
-        [np.sort(cosines[:, labels == label], axis=1)[:, -3:].mean(axis=1) for label in range(4)], axis=1
+    _, scores = assign_intents(vectors, Intents(tuple("abcd"), examples, labels))
+    means = np.stack([examples[labels == label].mean(axis=0) for label in range(4)]).astype(np.float64)
+    distances = np.square(vectors[:, None, :] - means).sum(axis=2)
+    np.testing.assert_allclose(scores, 1 - distances.min(axis=1) / 2, atol=1e-5)
+
+
+def test_the_intent_is_that_of_scikit_learns_logistic_regression() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(6)
+    examples, labels = _random(rng, 60), np.repeat(np.arange(4), [30, 15, 10, 5])
+    vectors = _random(rng, 500)
+    ours = fit_logistic(examples, labels).probabilities(vectors)
+    theirs = LogisticRegression(C=10, class_weight="balanced", tol=1e-8, max_iter=2_000).fit(examples, labels)
+    np.testing.assert_allclose(ours, theirs.predict_proba(vectors), atol=0.02)
+    assert (ours.argmax(axis=1) == theirs.predict(vectors)).mean() > 0.98
+
+
+def test_neighbours_decide_where_the_examples_leave_a_doubt() -> None:
+    intents = Intents(("right", "up"), np.eye(2, 3, dtype=np.float32), np.array([0, 1]))
+    doubtful = np.array([0.72, 0.70, 0.0])
+    vectors = np.array([doubtful, [0.6, 0.8, 0], [0.55, 0.83, 0], [0.5, 0.86, 0]])
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    alone, _ = assign_intents(vectors, intents)
+    together, scores = assign_intents(vectors, intents, build_graph(vectors, k=3))
+    assert alone.tolist() == [0, 1, 1, 1]
+    assert together.tolist() == [1, 1, 1, 1]
+    np.testing.assert_array_equal(scores, assign_intents(vectors, intents)[1])
+
+
+def test_a_text_without_neighbours_keeps_its_own_answer() -> None:
+    vectors = np.array([[0.9, np.sqrt(1 - 0.81)]], np.float32)
+    found, _ = assign_intents(
+        vectors, Intents(("a", "b"), np.eye(2, dtype=np.float32), np.arange(2)), build_graph(vectors, k=5)
     )
-    np.testing.assert_allclose(scores, expected.max(axis=1), atol=1e-5)
-    accepted = found >= 0
-    assert accepted.any()
-    np.testing.assert_array_equal(found[accepted], expected.argmax(axis=1)[accepted])
+    assert found.tolist() == [0]
 
 
-def test_the_threshold_rejects_a_tenth_of_the_examples_themselves() -> None:
+def test_more_intents_than_are_mixed_at_once() -> None:
+    rng = np.random.default_rng(7)
+    examples = _random(rng, 70, 64)
+    names = tuple(map(str, range(70)))
+    found, _ = assign_intents(examples, Intents(names, examples, np.arange(70)), build_graph(examples, k=1))
+    assert (found == np.arange(70)).mean() > 0.9
+
+
+@pytest.mark.parametrize("number", [2, 5, 20])
+def test_the_threshold_rejects_a_tenth_of_new_texts(number: int) -> None:
     rng = np.random.default_rng(2)
-    labels = np.repeat(np.arange(10), 20)
-    centres = _random(rng, 10, 64)
-    noisy = centres[labels] + rng.normal(scale=0.1, size=(200, 64))
-    vectors = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
-    threshold = threshold_of(Intents(tuple("abcdefghij"), vectors, labels))
-    left_out = []
-    for row in range(200):
-        others = np.arange(200) != row
-        cosines = np.sort(vectors[others & (labels == labels[row])] @ vectors[row])
-        left_out.append(cosines[-3:].mean())
-    assert threshold == pytest.approx(np.quantile(left_out, 0.1), abs=1e-5)
+    centres = _random(rng, 20, 64)
+
+    def draw(each: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        labels = np.repeat(np.arange(20), each)
+        noisy = centres[labels] + rng.normal(scale=0.1, size=(len(labels), 64))
+        return (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32), labels
+
+    examples, labels = draw(number)
+    intents = Intents(tuple(map(str, range(20))), examples, labels)
+    found, _ = assign_intents(draw(200)[0], intents)
+    assert (found < 0).mean() == pytest.approx(0.1, abs=0.04)
 
 
 def test_single_examples_take_the_fallback_and_do_not_disturb_the_others() -> None:
     rng = np.random.default_rng(3)
     examples = _random(rng, 3)
     assert threshold_of(Intents(("a", "b", "c"), examples, np.arange(3))) == FALLBACK
+    # Two examples: a quarter of the squared distance between them lies from each to their mean, and a new text is at three
+    # times that. The single example counts as another intent's mean.
     pair = Intents(("a", "b"), examples, np.array([0, 0, 1]))
-    assert threshold_of(pair) == pytest.approx(float(examples[0] @ examples[1]), abs=1e-5)
+    own = 1 - 3 * np.square(examples[0] - examples[1]).sum() / 4 / 2
+    new = [max(own, float(example @ examples[2])) for example in examples[:2]]
+    assert threshold_of(pair) == pytest.approx(np.quantile(new, 0.1), abs=1e-5)
+
+
+def test_one_intent_with_one_example() -> None:
+    example = np.array([[1.0, 0.0]], np.float32)
+    found, scores = assign_intents(
+        np.array([[0.8, 0.6], [0.0, 1.0]], np.float32), Intents(("a",), example, np.array([0]))
+    )
+    assert found.tolist() == [0, -1]
+    np.testing.assert_allclose(scores, [0.8, 0.0], atol=1e-6)
 
 
 def test_no_examples_no_intent_and_no_texts_no_answers() -> None:
