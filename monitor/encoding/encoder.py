@@ -45,13 +45,21 @@ def make_encoder(settings: EncoderSettings) -> Encoder:
             from monitor.encoding.sentence import SentenceTransformersEncoder
 
             return SentenceTransformersEncoder(settings.model, threads=settings.threads)
+        case "model2vec":
+            from monitor.encoding.static import StaticEncoder
+
+            return StaticEncoder(settings.model)
+        case "openai":
+            from monitor.encoding.endpoint import EndpointEncoder
+
+            return EndpointEncoder(settings)
         case "hashing":
             from monitor.encoding.hashing import HashingEncoder
 
             return HashingEncoder()
         case unknown:
             raise SettingError(
-                f"setting encoder.kind = {unknown!r} must be one of onnx, sentence-transformers, hashing"
+                f"setting encoder.kind = {unknown!r} must be one of onnx, sentence-transformers, model2vec, openai, hashing"
             )
 
 
