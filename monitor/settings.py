@@ -113,8 +113,7 @@ class IngestSettings:
 class EncoderSettings:
     kind: str = _setting(
         "onnx",
-        "which encoder makes the vectors: the packaged model, a sentence-transformers model, static vectors (model2vec), an "
-        "OpenAI-compatible endpoint, or spelling alone",
+        "which encoder makes the vectors",
         choices=("onnx", "sentence-transformers", "model2vec", "openai", "hashing"),
     )
     model: str = _setting(
