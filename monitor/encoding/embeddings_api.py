@@ -13,7 +13,7 @@ import json
 import re
 import socket
 import ssl
-import time
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,11 +70,15 @@ class Embeddings:
 
 
 class EmbeddingsApi:
-    """Sends texts, gets vectors. A connection a request, so that threads share nothing."""
+    """Sends texts, gets vectors. A connection a request, so that threads share nothing.
 
-    def __init__(self, settings: EncoderSettings, *, wait: Callable[[float], None] = time.sleep) -> None:
+    `given_up` is set by who no longer wants what threads still ask for: they make no further attempt.
+    """
+
+    def __init__(self, settings: EncoderSettings, *, wait: Callable[[float], object] | None = None) -> None:
         """Raises `SettingError` for an address or a key that cannot be. Connects to nothing."""
-        self._settings, self._wait = settings, wait
+        self.given_up = threading.Event()
+        self._settings, self._wait = settings, wait or self.given_up.wait
         self._address = _parsed(settings)
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if settings.api_key:
@@ -131,9 +135,9 @@ class EmbeddingsApi:
             try:
                 return self._read(self._post(body), len(texts))
             except _Passing as error:
-                if attempt == attempts:
+                if attempt == attempts or self.given_up.is_set():
                     raise ModelError(
-                        f"{self._where} does not answer after {attempts} attempts ({error}): see that it runs and that "
+                        f"{self._where} does not answer after {attempt} attempts ({error}): see that it runs and that "
                         "encoder.url is right; what was encoded is kept, so the next run goes on from there"
                     ) from None
                 self._wait(error.pause or min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE))

@@ -7,7 +7,6 @@ the prepared text, and nothing else of a turn. Neither texts nor the key are in 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ class EndpointEncoder:
     vectors would meet those of the old.
     """
 
-    def __init__(self, settings: EncoderSettings, *, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, settings: EncoderSettings, *, wait: Callable[[float], object] | None = None) -> None:
         """Asks the endpoint for one vector. `SettingError` for settings that cannot be, `ModelError` when it cannot answer."""
         if not settings.model:
             raise SettingError(
@@ -88,6 +87,7 @@ class EndpointEncoder:
         vectors: NDArray[np.float32],
         task: Advance,
     ) -> None:
+        self._api.given_up.clear()
         pool = ThreadPoolExecutor(min(self._at_a_time, max(len(batches), 1)), thread_name_prefix="encode")
         try:
             answers = pool.map(lambda rows: self._ask([texts[row] for row in rows]), batches)
@@ -95,7 +95,8 @@ class EndpointEncoder:
                 vectors[list(rows)] = found
                 task.advance(len(rows), self.usage.note)
         finally:
-            # After an error or Ctrl-C nobody wants the batches that still wait.
+            # After an error or Ctrl-C nobody wants the batches that still wait, or are to be tried again.
+            self._api.given_up.set()
             pool.shutdown(cancel_futures=True)
 
     def _ask(self, texts: Sequence[str]) -> NDArray[np.float32]:

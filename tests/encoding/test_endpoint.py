@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -141,6 +142,25 @@ def test_a_slow_one_is_not_waited_for_for_ever(endpoint: Endpoint) -> None:
     encoder.encode(TEXTS[:5])
     freed.set()
     assert pauses == [0.5]
+
+
+def test_who_gives_up_does_not_wait_for_further_attempts(endpoint: Endpoint) -> None:
+    encoder = EndpointEncoder(endpoint.settings(batch_texts=1))
+    after_probe(
+        endpoint, lambda request: Said(503, headers={"Retry-After": "60"}) if len(endpoint.requests) > 1 else None
+    )
+
+    class Interrupted(Listener):
+        def advance(self, n: int, note: str = "", *, left: int | None = None) -> None:
+            time.sleep(0.3)  # until another thread waits for its next attempt
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode(TEXTS, progress=Interrupted())
+    assert time.monotonic() - started < 20
+    endpoint.answer = lambda request: None
+    assert encoder.encode(TEXTS).shape == (40, 128)  # it can be used again
 
 
 def test_nobody_is_there() -> None:
