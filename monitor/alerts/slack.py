@@ -7,14 +7,14 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
 from monitor.addresses import is_public, looked_up, reached
 from monitor.alerts.notifier import Busy, Message, Notifier, Refused, Unreachable
 from monitor.errors import SettingError
+from monitor.retry_after import asked_pause
 from monitor.settings import Settings
 
 __all__ = ["SLACK", "SlackWebhook", "channels_of", "notifiers_of"]
@@ -138,18 +138,9 @@ def _judge(status: int, said: str, retry_after: str | None) -> None:
 
 
 def _seconds(value: str | None, now: datetime) -> float:
-    """`Retry-After` in seconds or as a date, at most an hour; 30 where it says nothing."""
-    convert: tuple[Callable[[str], float], ...] = (
-        float,
-        lambda text: (parsedate_to_datetime(text) - now).total_seconds(),
-    )
-    for one in convert:
-        try:
-            seconds = one(value or "")
-            return min(max(seconds, 1.0), _LONGEST_WAIT) if seconds == seconds else 30.0
-        except (TypeError, ValueError, OverflowError):
-            continue
-    return 30.0
+    """`Retry-After`, at least a second and at most an hour; 30 seconds where it says nothing."""
+    seconds = asked_pause(value, now)
+    return 30.0 if seconds is None else min(max(seconds, 1.0), _LONGEST_WAIT)
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from monitor.addresses import is_public, looked_up, reached
 from monitor.errors import ModelError, SettingError
+from monitor.retry_after import asked_pause
 from monitor.settings import EncoderSettings
 
 __all__ = ["ATTEMPTS", "Embeddings", "EmbeddingsApi", "Unfit"]
@@ -199,7 +199,8 @@ class EmbeddingsApi:
             return
         code = _code(content)
         if status in _PASSING and code != "insufficient_quota":  # that one is also a 429, and does not pass
-            raise _Passing(f"it answered {status} {code}".rstrip(), _seconds(retry_after, datetime.now(UTC)))
+            pause = min(max(asked_pause(retry_after, datetime.now(UTC)) or 0.0, 0.0), _LONGEST_PAUSE)
+            raise _Passing(f"it answered {status} {code}".rstrip(), pause)
         if status in _UNFIT:
             raise Unfit(status, code)
         if 300 <= status < 400:
@@ -285,26 +286,6 @@ def _code(content: bytes) -> str:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return ""
     return found if isinstance(found, str) and re.fullmatch(r"[a-z]+(_[a-z]+){1,5}", found) and len(found) < 50 else ""
-
-
-def _seconds(value: str | None, now: datetime) -> float:
-    """`Retry-After` in seconds or as a date, at most a minute; 0 where it says nothing.
-
-    >>> _seconds("3", datetime(2026, 1, 1, tzinfo=UTC)), _seconds("soon", datetime(2026, 1, 1, tzinfo=UTC))
-    (3.0, 0.0)
-    """
-    if not value:
-        return 0.0
-    try:
-        seconds = float(value) if re.fullmatch(r"\s*\d+(\.\d+)?\s*", value) else _until(value, now)
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), _LONGEST_PAUSE)
-
-
-def _until(value: str, now: datetime) -> float:
-    when = parsedate_to_datetime(value)
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now.timestamp()
 
 
 def _reason(error: Exception) -> str:

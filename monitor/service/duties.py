@@ -83,7 +83,8 @@ class Duties:
         done = self._assigner.assign()
         if self._assigner.waits:
             return f"new turns wait for the next analysis: the encoder {self._assigner.former} cannot be made any more"
-        return f"{done:,} turns" if done else ""
+        with_former = f", with {self._assigner.former} until the next analysis" if self._assigner.former else ""
+        return f"{done:,} turns{with_former}" if done else ""
 
     def _refit(self) -> str:
         """Analyse when there is something new; `offmap analyse` publishes, compares and raises alerts."""

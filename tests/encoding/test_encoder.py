@@ -25,9 +25,12 @@ from tests.encoding.embeddings_server import embeddings_server
 from tests.encoding.static_model import write_model
 
 
-@pytest.mark.parametrize("name", ["encoder", "recipe", "onnx", "static", "endpoint", "embeddings_api"])
+@pytest.mark.parametrize(
+    "name",
+    ["addresses", "retry_after", *(f"encoding.{one}" for one in ("encoder", "recipe", "onnx", "static", "endpoint"))],
+)
 def test_examples_in_docstrings(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(f"monitor.encoding.{name}")).failed == 0
+    assert doctest.testmod(importlib.import_module(f"monitor.{name}")).failed == 0
 
 
 def test_the_light_encoders_import_nothing_heavy(tmp_path: Path) -> None:
