@@ -14,6 +14,7 @@ as model2vec does: a vector for each of the tokenizer's tokens, principal compon
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import platform
@@ -31,7 +32,6 @@ from numpy.typing import NDArray
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from benchmarks.encoding import banking77  # noqa: E402
 from benchmarks.topics import quality, read_clinc  # noqa: E402
 from monitor.atlas.communities import leiden_communities  # noqa: E402
 from monitor.atlas.neighbours import build_graph  # noqa: E402
@@ -53,7 +53,7 @@ def main() -> int:
     folder = Path(os.environ.get("OFFMAP_DATA") or REPOSITORY.parent / "shared" / "data")
     try:
         clinc = read_clinc(folder / "clinc150" / "data_full.json")
-        banking = labelled_banking(folder)
+        banking = read_banking(folder / "banking77")
     except FileNotFoundError as error:
         print(f"{error.filename} is absent: set OFFMAP_DATA to the folder of the benchmark data", file=sys.stderr)
         return 1
@@ -102,13 +102,10 @@ def table(report: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def labelled_banking(folder: Path) -> tuple[list[str], list[str]]:
-    import csv
-
-    banking77(folder)  # the same files, and the same error where they are absent
-    rows = []
+def read_banking(folder: Path) -> tuple[list[str], list[str]]:
+    rows: list[dict[str, str]] = []
     for name in ("train.csv", "test.csv"):
-        with (folder / "banking77" / name).open(newline="", encoding="utf-8") as file:
+        with (folder / name).open(newline="", encoding="utf-8") as file:
             rows += list(csv.DictReader(file))
     return [row["text"] for row in rows], [row["category"] for row in rows]
 
