@@ -308,6 +308,8 @@ BENCHMARKS: dict[str, Callable[[Results], str]] = {
     "ingest": ingest_table,
     "growth": growth_table,
     "streaming": streaming_table,
+    "static_vectors": plain_table,
+    "encoder_switch": plain_table,
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ from monitor.atlas.communities import LEVELS
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
 from monitor.atlas.usage import MOST_WORDS
 from monitor.encoding.cache import encode_missing
-from monitor.encoding.encoder import Encoder
+from monitor.encoding.encoder import Encoder, remake_encoder
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
 from monitor.settings import Settings
 from monitor.store.atlases import ASSIGNMENTS, AtlasRow
@@ -44,16 +45,32 @@ class _Atlas:
 
 
 class Assigner:
-    """Appends assignments to the published atlas. It keeps the atlas's vectors in memory until another is published."""
+    """Appends assignments to the published atlas. It keeps the atlas's vectors in memory until another is published.
+
+    Where the settings choose another encoder than the atlas's, the atlas's own is made again and goes on until an analysis
+    with the new one is published.
+    """
 
     def __init__(self, store: Store, encoder: Encoder, settings: Settings) -> None:
-        self._store, self._encoder, self._settings = store, encoder, settings
+        self._store, self._chosen, self._settings = store, encoder, settings
         self._atlas: _Atlas | None = None
+        self._encoder: Encoder | None = None
+
+    @property
+    def former(self) -> str:
+        """The name of the published atlas's encoder where the settings choose another one; else `""`."""
+        atlas = self._atlas
+        return atlas.row.encoder if atlas is not None and atlas.row.encoder != self._chosen.name else ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether new turns wait for the next analysis, because the published atlas's encoder cannot be made any more."""
+        return self._atlas is not None and self._encoder is None
 
     def assign(self) -> int:
         """Give every turn since the atlas's window began a topic that has none yet; how many they were.
 
-        0 without a published run, and when the encoder of the settings is not the atlas's: then a refit is due.
+        0 without a published run, and where the atlas's encoder cannot be made any more.
         An answer or a greeting has the topic of the turns around it only where they come in the same round.
         """
         run = self._store.runs.current()
@@ -61,16 +78,22 @@ class Assigner:
             return 0
         if self._atlas is None or self._atlas.row.atlas_id != run.atlas_id:
             self._atlas = self._read(run.atlas_id)
-        if self._atlas is None or self._atlas.row.encoder != self._encoder.name:
+            self._encoder = None if self._atlas is None else self._encoder_of(self._atlas.row)
+        if self._atlas is None or self._encoder is None:
             return 0
         done = 0
-        while batch := self._round(self._atlas, run.window_start):
+        while batch := self._round(self._atlas, self._encoder, run.window_start):
             done += batch
             if batch < _ROUND:
                 break
         return done
 
-    def _round(self, atlas: _Atlas, since: Any) -> int:
+    def _encoder_of(self, row: AtlasRow) -> Encoder | None:
+        if row.encoder == self._chosen.name:
+            return self._chosen
+        return remake_encoder(row.encoder, orjson.loads(row.parameters).get("encoder", {}), self._settings.encoder)
+
+    def _round(self, atlas: _Atlas, encoder: Encoder, since: Any) -> int:
         turns = self._waiting(atlas, since)
         while self._store.kept_out.mark_new(self._settings.analysis.keep_out, turns):
             turns = self._waiting(atlas, since)
@@ -78,12 +101,12 @@ class Assigner:
             return 0
         said: list[str] = [USER_TEXT.prepare(text) for text in values(turns, "user_text")]
         by_hash = {text_hash(text): text for text in said}
-        encode_missing(self._store, self._encoder, USER_TEXT, by_hash)
+        encode_missing(self._store, encoder, USER_TEXT, by_hash)
         hashes = list(by_hash)
-        vectors = self._store.vectors.read(self._encoder.name, USER_TEXT.name, hashes)
+        vectors = self._store.vectors.read(encoder.name, USER_TEXT.name, hashes)
         row_of = {hash_: row for row, hash_ in enumerate(hashes)}
         texts = np.array([row_of[text_hash(text)] for text in said], np.int64)
-        acts = self._acts([by_hash[hash_] for hash_ in hashes], vectors, atlas)
+        acts = self._acts(encoder, [by_hash[hash_] for hash_ in hashes], vectors, atlas)
         classes = assign_texts(vectors, atlas.anchors, k=self._settings.atlas.neighbours)[:, texts]
         is_act = acts[texts] >= 0
         classes[:3] = _with_conversation(classes[:3], turns.column("conversation_key").to_numpy(), is_act)
@@ -109,12 +132,14 @@ class Assigner:
         environments = self._settings.analysis.environments
         return self._store.atlases.unassigned(atlas.row.atlas_id, since, environments=environments, limit=_ROUND)
 
-    def _acts(self, texts: Sequence[str], vectors: NDArray[np.float32], atlas: _Atlas) -> NDArray[np.int64]:
+    def _acts(
+        self, encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32], atlas: _Atlas
+    ) -> NDArray[np.int64]:
         """Acts [n] by the texts themselves, and of short ones by the texts of the atlas near to them."""
         prepared = [EVAL_PROMPT.prepare(text) for text in example_texts()[0]]
         hashes = [text_hash(text) for text in prepared]
-        encode_missing(self._store, self._encoder, EVAL_PROMPT, dict(zip(hashes, prepared, strict=True)))
-        examples = self._store.vectors.read(self._encoder.name, EVAL_PROMPT.name, hashes)
+        encode_missing(self._store, encoder, EVAL_PROMPT, dict(zip(hashes, prepared, strict=True)))
+        examples = self._store.vectors.read(encoder.name, EVAL_PROMPT.name, hashes)
         graph: NeighbourGraph = build_graph(vectors, k=self._settings.atlas.neighbours)
         acts = recognise_acts(texts, vectors, graph, examples)
         if self._settings.analysis.follow_ups == "message":

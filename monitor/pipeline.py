@@ -36,7 +36,7 @@ from monitor.coverage.items import ComparedItems, distinct_items
 from monitor.coverage.production import Production
 from monitor.coverage.report import Report, compare
 from monitor.encoding.cache import encode_missing
-from monitor.encoding.encoder import Encoder
+from monitor.encoding.encoder import Encoder, made_of
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
 from monitor.errors import InputError, OffmapError
 from monitor.progress import Advance, Progress, Silent
@@ -341,7 +341,7 @@ def _write_atlas(
         encoder=encoder.name,
         recipe=USER_TEXT.name,
         clusterer=settings.atlas.clusterer,
-        parameters=_json({**_atlas(settings), "decisions": list(ids.decisions)}),
+        parameters=_json({**_atlas(settings), "decisions": list(ids.decisions), "encoder": made_of(settings.encoder)}),
         turns=len(corpus),
         texts=len(corpus.texts),
         fingerprint=ids.fingerprint,

@@ -81,6 +81,16 @@ def no_time_zone(name: str) -> str:
     return ""
 
 
+def key_within(url: str) -> str:
+    """Why an endpoint's address is refused that holds a key or a password; empty when it holds none."""
+    if "?" in url or "#" in url or re.match(r"[a-z]+://[^/]*@", url, re.IGNORECASE):
+        return (
+            "holds a user, a password or a query, which would show in lists and in logs: give the address alone, and the key "
+            "as OFFMAP_ENCODER_API_KEY"
+        )
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
     path: str = _setting(
@@ -115,11 +125,32 @@ class IngestSettings:
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
     kind: str = _setting(
-        "onnx", "which encoder makes the vectors", choices=("onnx", "sentence-transformers", "hashing")
+        "onnx",
+        "which encoder makes the vectors",
+        choices=("onnx", "sentence-transformers", "model2vec", "openai", "hashing"),
     )
-    model: str = _setting("", "model name or folder for sentence-transformers; the others need none")
+    model: str = _setting(
+        "", "model of sentence-transformers or model2vec, by name or folder, or the endpoint's; the others need none"
+    )
+    url: str = _setting(
+        "",
+        "the endpoint of `openai`, such as https://api.openai.com/v1 or http://127.0.0.1:11434/v1; texts are sent there",
+        refused=key_within,
+    )
+    api_key: str = _setting("", "key of the endpoint", secret=True)
+    allow_private: bool = _setting(
+        False, "allow an endpoint in a private range, this machine included, and there without https"
+    )
+    dimensions: int = _setting(
+        0, "numbers a vector that the endpoint is asked for; 0 takes what its model gives", low=0, high=65_536
+    )
+    batch_texts: int = _setting(32, "texts that a request to the endpoint holds at most", low=1, high=2048)
+    timeout_seconds: float = _setting(60.0, "an answer of the endpoint is waited for so long", low=0.05, high=3600)
     threads: int = _setting(
-        0, "threads of the encoder; 0 takes one a core, and half of them in `offmap serve`", low=0, high=1024
+        0,
+        "threads of the encoder, with `openai` requests at a time; 0 takes one a core, and half of them in `offmap serve`",
+        low=0,
+        high=1024,
     )
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings, watch_list_findings
-from monitor.alerts.rules import Decision, Finding, Policy, decide, sum_up
+from monitor.alerts.rules import Decision, Finding, Policy, adopt, decide, sum_up
 from monitor.atlas.assembly import microseconds, moment
 from monitor.clock import Clock
 from monitor.drift.comparison import compare_windows
@@ -24,6 +24,7 @@ from monitor.progress import Progress
 from monitor.records import Window
 from monitor.settings import Settings
 from monitor.store.alerts import AlertBody, AlertRow
+from monitor.store.atlases import AtlasRow
 from monitor.store.drift import DriftRow
 from monitor.store.store import Store
 
@@ -58,18 +59,30 @@ def watch(
 ) -> Watched:
     """Analyse, compare the last days with those before and with the eval sets, and tell; each alert gets a delivery on every
     channel. Errors are those of `analyse`."""
+    before = _atlas_of_last_look(store)
     analysis = analyse(store, encoder, settings, eval_sets=eval_sets, window=window, progress=progress, clock=clock)
     look = read_look(store, settings, analysis.run)
     drift = [compare_windows(store, settings, look, clock=clock)]
     drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in eval_sets]
-    decision = _decide(store, settings, look, drift[0], clock())
+    # Seen through another encoder, the turns of the last look are no news.
+    old = before.window_end if before is not None and before.encoder != look.atlas.encoder else None
+    decision = _decide(store, settings, look, drift[0], clock(), old)
     for row in drift:
         store.drift.write(row)
     store.alerts.raise_alerts(decision.alerts, decision.subjects, forgotten=decision.forgotten, channels=channels)
     return Watched(analysis, tuple(drift), decision.alerts)
 
 
-def _decide(store: Store, settings: Settings, look: Look, drift: DriftRow, at: datetime) -> Decision:
+def _atlas_of_last_look(store: Store) -> AtlasRow | None:
+    """By the last comparison and not by the published run: a run may have been published whose look was killed."""
+    last = store.drift.latest()
+    return store.atlases.load(last.atlas_id) if last is not None else None
+
+
+def _decide(
+    store: Store, settings: Settings, look: Look, drift: DriftRow, at: datetime, old: datetime | None
+) -> Decision:
+    """`old` is when the look before ended, where that one saw the traffic through another encoder; else None."""
     if not len(look.keys):
         return Decision((), (), ())
     # The traffic's own time: a log that ended in spring is looked at as it was then.
@@ -87,7 +100,17 @@ def _decide(store: Store, settings: Settings, look: Look, drift: DriftRow, at: d
     explained = bool(surges) or any(row.subject[:1] == "s" and now - row.seen_at < _EXPLAINED for row in known)
     if drift.alarm and not explained:
         found.append(_drifted(drift, look))
+    if old is not None:
+        known = [*adopt([one for one in found if _is_old(one, look, old)], known, now=now, policy=policy)]
     return decide(found, known, now=now, at=at, policy=policy)
+
+
+def _is_old(finding: Finding, look: Look, old: datetime) -> bool:
+    """Whether half of the finding's turns came before `old`. A watch-list counts words, which no encoder sees."""
+    if finding.kind == "watch_list":
+        return False
+    rows = np.isin(look.keys, np.array(finding.members, np.uint64))
+    return not rows.any() or bool((look.created[rows] < microseconds(old)).mean() >= 0.5)
 
 
 def _drifted(drift: DriftRow, look: Look) -> Finding:

@@ -12,7 +12,7 @@ from monitor.store.alerts import AlertBody, AlertRow, SubjectRow
 from monitor.store.dead_letters import Reason
 from monitor.store.partitions import PartitionRow
 
-__all__ = ["Decision", "Finding", "Policy", "Unread", "decide", "stalled", "sum_up", "unreadable"]
+__all__ = ["Decision", "Finding", "Policy", "Unread", "adopt", "decide", "stalled", "sum_up", "unreadable"]
 
 #: A finding that is not sure at once is told when every look for so long found it: an estimate that crosses a line by
 #: chance crosses it back. On the sample traffic (seeds 20260302, 11, 12) two days tell 3 covered topics, a week 1.
@@ -113,6 +113,35 @@ def decide(
         elif row.state == "open" and now - row.seen_at >= policy.gone:
             changed[row.subject] = replace(row, state="resolved", since=now)
     return Decision(tuple(alerts), tuple(changed.values()), tuple(forgotten))
+
+
+def adopt(
+    findings: Sequence[Finding], known: Sequence[SubjectRow], *, now: datetime, policy: Policy
+) -> tuple[SubjectRow, ...]:
+    """What is known once the traffic is seen through another encoder, before anything is decided: `known`, and the findings.
+
+    Another encoder draws other topics and measures other sizes, of the same traffic: findings about turns that the look
+    before saw too are no news. They become known silently, and what was told is as large as it is found now. What waits
+    to be confirmed goes on waiting.
+    """
+    rows = {row.subject: row for row in known}
+    measured: set[str] = set()
+    for finding in findings:
+        if finding.users < policy.min_users:
+            continue
+        row = _same(finding, rows)
+        if row is not None and row.subject in measured:  # the surer one has spoken
+            rows[row.subject] = _joined(row, finding)
+            continue
+        measured.add(finding.key if row is None else row.subject)
+        if row is None:
+            rows[finding.key] = SubjectRow(
+                finding.kind, finding.key, "open", now, now, now, finding.size, finding.size, finding.members
+            )
+        elif row.state != "seen":
+            size = finding.size if finding.key[:1] == row.subject[:1] else row.told_size
+            rows[row.subject] = replace(_joined(row, finding), state="open", told_size=size)
+    return tuple(rows.values())
 
 
 def _one(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
+from monitor.addresses import is_public, looked_up, reached
 from monitor.alerts.notifier import Busy, Message, Notifier, Refused, Unreachable
 from monitor.errors import SettingError
+from monitor.retry_after import asked_pause
 from monitor.settings import Settings
 
 __all__ = ["SLACK", "SlackWebhook", "channels_of", "notifiers_of"]
@@ -22,7 +22,6 @@ __all__ = ["SLACK", "SlackWebhook", "channels_of", "notifiers_of"]
 SLACK = "slack"
 
 _TIMEOUT = 10.0
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _ANSWER_BYTES = 2_000
 _LONGEST_WAIT = 3600.0
 _PRIVATE = (
@@ -86,17 +85,16 @@ class SlackWebhook:
     def _connect(self) -> http.client.HTTPConnection:
         host, port = str(self._address.hostname), self._address.port or (443 if self._address.scheme == "https" else 80)
         try:
-            known = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = looked_up(host, port)
         except UnicodeError:
             raise SettingError(
                 "setting alerts.slack_webhook has a host that is no name: copy it from Slack again"
             ) from None
-        addresses = list(dict.fromkeys(str(one[4][0]) for one in known))
         if not self._private:
             for address in addresses:
-                if not _is_public(address):
+                if not is_public(address):
                     raise SettingError(_PRIVATE.format(address=address))
-        plain = _reached(addresses, port, self._timeout)
+        plain = reached(addresses, port, self._timeout)
         connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
         try:
             secure = self._address.scheme == "https"
@@ -105,29 +103,6 @@ class SlackWebhook:
             plain.close()
             raise
         return connection
-
-
-def _reached(addresses: Sequence[str], port: int, timeout: float) -> socket.socket:
-    """A connection to the first address that answers: a host may have one that does not."""
-    for number, address in enumerate(addresses, 1):
-        try:
-            return socket.create_connection((address, port), timeout)
-        except OSError:
-            if number == len(addresses):
-                raise
-    raise OSError(0, "its host has no address")
-
-
-def _is_public(text: str) -> bool:
-    """Whether an address is on the open internet, also where it carries another one."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        inside = address.ipv4_mapped or address.sixtofour
-        if inside is None and address in _NAT64:
-            inside = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inside is not None and not _is_public(str(inside)):
-            return False
-    return address.is_global and not address.is_multicast
 
 
 def _parsed(address: str, private: bool) -> SplitResult:
@@ -163,18 +138,9 @@ def _judge(status: int, said: str, retry_after: str | None) -> None:
 
 
 def _seconds(value: str | None, now: datetime) -> float:
-    """`Retry-After` in seconds or as a date, at most an hour; 30 where it says nothing."""
-    convert: tuple[Callable[[str], float], ...] = (
-        float,
-        lambda text: (parsedate_to_datetime(text) - now).total_seconds(),
-    )
-    for one in convert:
-        try:
-            seconds = one(value or "")
-            return min(max(seconds, 1.0), _LONGEST_WAIT) if seconds == seconds else 30.0
-        except (TypeError, ValueError, OverflowError):
-            continue
-    return 30.0
+    """`Retry-After`, at least a second and at most an hour; 30 seconds where it says nothing."""
+    seconds = asked_pause(value, now)
+    return 30.0 if seconds is None else min(max(seconds, 1.0), _LONGEST_WAIT)
 
 
 def _reason(error: Exception) -> str:

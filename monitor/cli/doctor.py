@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -17,6 +17,9 @@ from monitor.cli.render import print_json, say
 from monitor.errors import OffmapError, SettingError, StoreBusyError
 from monitor.settings import Settings
 from monitor.wording import clean, counted
+
+if TYPE_CHECKING:
+    from monitor.store.store import Store
 
 __all__ = ["Check", "doctor"]
 
@@ -70,8 +73,9 @@ def _all_checks(context: typer.Context, store: str | None) -> Iterator[Check]:
         return
     yield from _extras(settings)
     yield Check("settings", "OK", "every setting is known and allowed")
-    yield _encoder(settings)
-    yield from _store(settings)
+    check, name = _encoder(settings)
+    yield check
+    yield from _store(settings, name)
 
 
 def _python() -> Check:
@@ -130,16 +134,35 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _encoder(settings: Settings) -> Check:
+def _encoder(settings: Settings) -> tuple[Check, str]:
+    """The check, and the encoder's name where it can be made."""
     try:
         encoder = make_encoder(settings)
         vector = encoder.encode(["where is my parcel"])[0]
     except OffmapError as error:
-        return Check("encoder", "FAIL", str(error))
-    return Check("encoder", "OK", f"{encoder.name} encodes a sentence into {len(vector)} numbers")
+        return Check("encoder", "FAIL", str(error)), ""
+    return Check("encoder", "OK", f"{encoder.name} encodes a sentence into {len(vector)} numbers"), encoder.name
 
 
-def _store(settings: Settings) -> Iterator[Check]:
+def _switch(store: Store, encoder: str) -> Iterator[Check]:
+    """Whether the published atlas was made with another encoder than the settings', and how much is to be encoded anew."""
+    from monitor.encoding.recipe import USER_TEXT
+
+    run = store.runs.current()
+    atlas = store.atlases.load(run.atlas_id) if run is not None else None
+    if atlas is None or not encoder or atlas.encoder == encoder:
+        return
+    missing, texts = store.vectors.remaining(encoder, USER_TEXT.name)
+    yield Check(
+        "encoder",
+        "WARN",
+        f"the published atlas was made with {atlas.encoder} and is shown until an analysis with {encoder} is published; "
+        f"{missing:,} of {counted(texts, 'text')} remain to be encoded with it",
+        "offmap analyse; `offmap serve` does it by itself",
+    )
+
+
+def _store(settings: Settings, encoder: str) -> Iterator[Check]:
     from monitor.store.attachment import Attachment
     from monitor.store.migrations import MIGRATIONS
 
@@ -159,7 +182,9 @@ def _store(settings: Settings) -> Iterator[Check]:
                     counted(opened.dead_letters.count(), "dead letter"),
                     f"last analysed {run.published_at:%Y-%m-%d %H:%M} UTC" if run else "not analysed yet",
                 ]
+                switch = list(_switch(opened, encoder))
             yield Check("store", "OK", f"{path}: {', '.join(facts)}")
+            yield from switch
     except StoreBusyError as error:
         # Another process works with it, so it works; what is in it cannot be seen from here.
         yield Check("store", "WARN", str(error))

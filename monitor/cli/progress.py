@@ -104,6 +104,18 @@ class _Meter:
             when, done = self._marks[0]
             return f"{_amount((self.done - done) / max(now - when, 1e-9), self.unit)}/s"
 
+    @property
+    def time_left(self) -> str:
+        """At the rate of the last seconds; `""` while nobody knows."""
+        now = time.monotonic()
+        with self._lock:
+            self._forget(now)
+            when, done = self._marks[0]
+            per_second = (self.done - done) / max(now - when, 1e-9)
+            if self.total is None or per_second <= 0:
+                return ""
+            return f"{_duration((self.total - self.done) / per_second)} left" if self.done < self.total else ""
+
     def _forget(self, now: float) -> None:
         while len(self._marks) > 1 and self._marks[1][0] <= now - _RECENT:
             self._marks.popleft()
@@ -118,7 +130,7 @@ class _Lines:
         self._meter.advance(n, note, left)
         if self._meter.elapsed >= self._due:
             self._due = self._meter.elapsed + self._every
-            facts = [self._meter.amount, self._meter.rate, self._meter.note]
+            facts = [self._meter.amount, self._meter.rate, self._meter.time_left, self._meter.note]
             self._write(f"{self._meter.name}: {', '.join(fact for fact in facts if fact)}")
 
 
@@ -173,6 +185,19 @@ class _Bar:
 def _write(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds.
+
+    >>> _duration(7.2), _duration(83), _duration(3_700)
+    ('7s', '1m 23s', '1h 1m')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,}h {minutes}m"
+    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
 
 
 def _amount(count: float, unit: str) -> str:

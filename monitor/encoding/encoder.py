@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import SettingError
+from monitor.errors import OffmapError, SettingError
 from monitor.progress import Progress
 from monitor.settings import EncoderSettings
 
-__all__ = ["Encoder", "each_once", "make_encoder", "unit_rows"]
+__all__ = ["Encoder", "each_once", "made_of", "make_encoder", "remake_encoder", "unit_rows"]
 
 
 class Encoder(Protocol):
@@ -45,14 +46,44 @@ def make_encoder(settings: EncoderSettings) -> Encoder:
             from monitor.encoding.sentence import SentenceTransformersEncoder
 
             return SentenceTransformersEncoder(settings.model, threads=settings.threads)
+        case "model2vec":
+            from monitor.encoding.static import StaticEncoder
+
+            return StaticEncoder(settings.model)
+        case "openai":
+            from monitor.encoding.endpoint import EndpointEncoder
+
+            return EndpointEncoder(settings)
         case "hashing":
             from monitor.encoding.hashing import HashingEncoder
 
             return HashingEncoder()
         case unknown:
             raise SettingError(
-                f"setting encoder.kind = {unknown!r} must be one of onnx, sentence-transformers, hashing"
+                f"setting encoder.kind = {unknown!r} must be one of onnx, sentence-transformers, model2vec, openai, hashing"
             )
+
+
+def made_of(settings: EncoderSettings) -> dict[str, Any]:
+    """What of the settings an encoder is made of: kept with an atlas, so that it can be made again. No secret is in it."""
+    return {name: getattr(settings, name) for name in ("kind", "model", "url", "dimensions")}
+
+
+def remake_encoder(name: str, parts: Mapping[str, Any], settings: EncoderSettings) -> Encoder | None:
+    """The encoder of this name, of the parts that `made_of` gave; None when it cannot be made any more.
+
+    `settings` are today's, which may choose another one: threads are theirs, and an endpoint is asked only where
+    `encoder.url` is still its address, because the key belongs to that one.
+    """
+    if not parts:  # of an atlas that was made before its encoder was kept with it
+        parts = {"kind": "hashing" if name.startswith("hashing-") else "onnx"}
+    if parts.get("kind") == "openai" and parts.get("url") != settings.url:
+        return None
+    try:
+        encoder = make_encoder(replace(settings, **{"model": "", "dimensions": 0, **parts}))
+    except (OffmapError, TypeError):
+        return None
+    return encoder if encoder.name == name else None
 
 
 def each_once(texts: Sequence[str], encode: Callable[[Sequence[str]], NDArray[np.float32]]) -> NDArray[np.float32]:

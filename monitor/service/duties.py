@@ -82,7 +82,10 @@ class Duties:
         if self._assigner is None:
             self._assigner = Assigner(self._store, make_encoder(self._settings.encoder), self._settings)
         done = self._assigner.assign()
-        return f"{done:,} turns" if done else ""
+        if self._assigner.waits:
+            return f"new turns wait for the next analysis: the encoder {self._assigner.former} cannot be made any more"
+        with_former = f", with {self._assigner.former} until the next analysis" if self._assigner.former else ""
+        return f"{done:,} turns{with_former}" if done else ""
 
     def _refit(self) -> str:
         """Analyse when there is something new; `offmap analyse` publishes, compares and raises alerts."""
@@ -97,10 +100,12 @@ class Duties:
         return str(done.get("verdict", ""))
 
     def _refit_wanted(self) -> bool:
-        """Before the interval is over: the first atlas, and an eval set that the last run did not compare."""
+        """Before the interval is over: the first atlas, an eval set that the last run did not compare, and another encoder."""
         run = self._store.runs.current()
         if run is None:
             return self._store.turns.count() >= _FIRST_TURNS and self._state() != self._seen
+        if self._assigner is not None and self._assigner.former:
+            return self._state() != self._seen
         sets = self._latest_eval_sets()
         newest = max((when for when in sets.values()), default=None)
         return newest is not None and newest > run.published_at and self._state() != self._seen

@@ -37,6 +37,16 @@ class Vectors:
         )
         return [bytes(hash_) for hash_ in values(found, 0)]
 
+    def remaining(self, encoder: str, recipe: str) -> tuple[int, int]:
+        """Of the distinct texts that turns were encoded as, with any encoder: how many lack a vector of this one, and all."""
+        found = self._database.query(
+            "SELECT count(*) FILTER (WHERE v.text_hash IS NULL), count(*) FROM"
+            " (SELECT DISTINCT text_hash FROM turn_texts WHERE recipe = ?) t LEFT JOIN"
+            " (SELECT DISTINCT text_hash FROM vectors WHERE encoder = ? AND recipe = ?) v ON t.text_hash = v.text_hash",
+            [recipe, encoder, recipe],
+        )
+        return int(values(found, 0)[0]), int(values(found, 1)[0])
+
     def hashes(self, encoder: str, recipe: str) -> list[bytes]:
         """Every text that has a vector, sorted."""
         found = self._database.query(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerts.blocks import message_of
-from monitor.alerts.rules import Decision, Finding, Policy, Unread, decide, stalled, sum_up, unreadable
+from monitor.alerts.rules import Decision, Finding, Policy, Unread, adopt, decide, stalled, sum_up, unreadable
 from monitor.store.alerts import AlertBody, AlertRow, SubjectRow
 from monitor.store.dead_letters import Reason
 from monitor.store.partitions import PartitionRow
@@ -402,3 +402,49 @@ def test_the_commonest_reasons_are_named_and_the_message_fits() -> None:
     alert = unreadable(Unread(START, 300, kinds, True), [], now=START, most=0.05).alerts[0]
     assert len(alert.content.facts) == 6 and alert.content.facts[-1] == ("102", "other reasons")
     assert "<!channel>" not in str(message_of(alert, (), None))
+
+
+def adopted(memory: Memory, day: float, *findings: Finding) -> tuple[AlertRow, ...]:
+    """A look through another encoder whose findings are all about turns that the look before saw."""
+    now = START + day * DAY
+    known = adopt(findings, list(memory.known.values()), now=now, policy=memory.policy)
+    return memory.keep(decide(findings, known, now=now, at=now, policy=memory.policy)).alerts
+
+
+def test_another_encoder_is_no_news() -> None:
+    memory = Memory()
+    assert adopted(memory, 0, surge("s01", size=0.05), gap("gnew", range(200, 300), sure=False)) == ()
+    assert memory.state("s01") == memory.state("gnew") == "open"
+    assert memory.look(1, surge("s01", size=0.06), gap("gnew", range(200, 300))) == ()
+    # What comes after it is.
+    assert [one.subject for one in memory.look(2, surge("s02", range(400, 500)))] == ["s02"]
+
+
+def test_what_was_told_is_measured_anew_with_another_encoder() -> None:
+    memory = Memory()
+    assert len(memory.look(0, surge("s01", size=0.02))) == 1
+    assert adopted(memory, 1, surge("s01", size=0.08)) == ()  # four times as large, of the same turns
+    assert memory.look(2, surge("s01", size=0.1)) == ()
+    (grown,) = memory.look(3, surge("s01", size=0.17))
+    assert grown.title.startswith("Growing")
+
+
+def test_two_findings_of_one_subject_are_measured_by_the_surer() -> None:
+    memory = Memory()
+    assert len(memory.look(0, gap("gbig", range(100), size=0.02, sure=True))) == 1
+    # With the other encoder two gaps lie where one was.
+    parts = gap("gone", range(60), size=0.05), gap("gtwo", range(40, 100), size=0.01)
+    assert adopted(memory, 1, *parts) == () and memory.look(2, *parts) == ()
+
+
+def test_what_waits_to_be_confirmed_goes_on_waiting() -> None:
+    memory = Memory()
+    assert memory.look(0, gap()) == ()
+    assert adopted(memory, 3, gap()) == () and memory.state("gparcel") == "seen"
+    assert [one.subject for one in memory.look(7, gap())] == ["gparcel"]
+
+
+def test_a_topic_of_few_users_is_not_adopted() -> None:
+    memory = Memory()
+    assert adopted(memory, 0, surge(users=2)) == ()
+    assert [one.subject for one in memory.look(1, surge(users=9))] == ["s01"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cli_support import Offmap, in_folder
+from cli_traffic import write_log
+
+from tests.encoding.embeddings_server import embeddings_server
 
 
 def states(offmap: Offmap, **variables: str) -> dict[str, str]:
@@ -51,3 +55,25 @@ def test_an_encoder_that_cannot_be_made_fails(offmap: Offmap) -> None:
     variables = {"OFFMAP_ENCODER_KIND": "sentence-transformers", "OFFMAP_ENCODER_MODEL": "/nowhere/at-all"}
     ran = offmap("doctor", **variables)
     assert ran.code == 1 and "FAIL  encoder" in ran.out
+
+
+def test_another_encoder_than_the_atlas_is_said(tmp_path: Path) -> None:
+    offmap = in_folder(tmp_path)
+    offmap.done("ingest", write_log(tmp_path / "log.jsonl", conversations=40))
+    offmap.done("analyse")
+    assert "remain to be encoded" not in offmap.done("doctor").out
+    with embeddings_server() as server:
+        other = {
+            "OFFMAP_ENCODER_KIND": "openai",
+            "OFFMAP_ENCODER_URL": server.url,
+            "OFFMAP_ENCODER_MODEL": "small",
+            "OFFMAP_ENCODER_ALLOW_PRIVATE": "true",
+        }
+        said = offmap.done("doctor", **other).out
+        found = re.search(r"WARN  encoder +.*hashing-128@1 .* small@127.*; ([\d,]+) of ([\d,]+) texts remain", said)
+        assert found is not None and found[1] == found[2] and "-> offmap analyse" in said
+        offmap.done("analyse", **other)
+        assert "remain to be encoded" not in offmap.done("doctor", **other).out
+    assert (
+        "published atlas was made with small@127" in offmap.done("doctor").out and "0 of" in offmap.done("doctor").out
+    )

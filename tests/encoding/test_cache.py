@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.encoding.cache import encode_missing
+from monitor.encoding.cache import CHUNK_TEXTS, encode_missing
 from monitor.encoding.hashing import HashingEncoder
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
 from monitor.progress import Progress
@@ -84,7 +85,7 @@ def test_a_killed_process_loses_one_chunk(tmp_path: Path) -> None:
     path = str(tmp_path / "offmap.duckdb")
     script = (
         "import os, sys\n"
-        "from monitor.encoding.cache import encode_missing\n"
+        "from monitor.encoding.cache import CHUNK_TEXTS, encode_missing\n"
         "from monitor.encoding.recipe import USER_TEXT\n"
         "from monitor.store import Store\n"
         "from tests.encoding.test_cache import TEXTS, Counting\n"
@@ -108,3 +109,38 @@ def test_progress_is_one_task_over_all_chunks(store: Store) -> None:
     encode_missing(store, HashingEncoder(), USER_TEXT, TEXTS, listener, chunk_texts=30)
     assert listener.totals == [100]
     assert listener.done == 100
+
+
+def test_memory_is_bounded_by_the_chunk() -> None:
+    """Beyond the texts themselves: what a text more costs while it is encoded is a small part of its vector."""
+
+    class Sink:
+        """Takes vectors and keeps none."""
+
+        def missing(self, encoder: str, recipe: str, hashes: Sequence[bytes]) -> list[bytes]:
+            return list(hashes)
+
+        def append(self, encoder: str, recipe: str, hashes: Sequence[bytes], vectors: NDArray[np.float32]) -> int:
+            return len(vectors)
+
+        @property
+        def vectors(self) -> Sink:
+            return self
+
+    class Flat:
+        name, dimension = "flat@1", 1_024
+
+        def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
+            return np.ones((len(texts), self.dimension), np.float32)
+
+    def peak(count: int) -> int:
+        texts = {number.to_bytes(16, "big"): f"text {number}" for number in range(count)}
+        tracemalloc.start()
+        encode_missing(Sink(), Flat(), USER_TEXT, texts)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    few, many = peak(8_000), peak(64_000)
+    assert many - few < 0.1 * (64_000 - 8_000) * 4 * Flat.dimension
+    assert many < 3 * CHUNK_TEXTS * 4 * Flat.dimension

@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from monitor.encoding.encoder import each_once, make_encoder, unit_rows
+from monitor.encoding.endpoint import EndpointEncoder
 from monitor.encoding.hashing import HashingEncoder
-from monitor.encoding.onnx import OnnxEncoder
+from monitor.encoding.onnx import OnnxEncoder, packaged_tokenizer
 from monitor.encoding.sentence import SentenceTransformersEncoder
+from monitor.encoding.static import StaticEncoder
 from monitor.errors import SettingError
 from monitor.settings import EncoderSettings
+from tests.encoding.embeddings_server import embeddings_server
+from tests.encoding.static_model import write_model
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["addresses", "retry_after", *(f"encoding.{one}" for one in ("encoder", "recipe", "onnx", "static", "endpoint"))],
+)
+def test_examples_in_docstrings(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"monitor.{name}")).failed == 0
+
+
+def test_the_light_encoders_import_nothing_heavy(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "import monitor.encoding.endpoint, monitor.encoding.static\n"
+        "heavy = {'torch', 'transformers', 'sentence_transformers', 'sklearn', 'scipy', 'onnxruntime', 'tokenizers',"
+        " 'huggingface_hub', 'model2vec', 'pandas'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 @pytest.mark.slow
-def test_the_settings_choose(tiny_model: Path) -> None:
+def test_the_settings_choose(tiny_model: Path, tmp_path: Path) -> None:
     assert isinstance(make_encoder(EncoderSettings()), OnnxEncoder)
     assert isinstance(make_encoder(EncoderSettings(kind="hashing")), HashingEncoder)
     chosen = make_encoder(EncoderSettings(kind="sentence-transformers", model=str(tiny_model)))
     assert isinstance(chosen, SentenceTransformersEncoder)
+    size = Tokenizer.from_buffer(packaged_tokenizer().read_bytes()).get_vocab_size()
+    folder = write_model(tmp_path / "static", packaged_tokenizer().read_bytes(), np.ones((size, 4), np.float32))
+    assert isinstance(make_encoder(EncoderSettings(kind="model2vec", model=str(folder))), StaticEncoder)
+    with embeddings_server() as server:
+        assert isinstance(make_encoder(server.settings()), EndpointEncoder)
     with pytest.raises(SettingError, match=r"encoder\.kind = 'onx'"):
         make_encoder(EncoderSettings(kind="onx"))
 

@@ -94,7 +94,26 @@ def test_the_name_is_versioned(encoder: Encoder) -> None:
 
 
 @pytest.mark.slow
-def test_every_encoder_has_a_name_of_its_own(onnx: Encoder, tiny: Encoder, float32: Encoder) -> None:
+def test_every_encoder_has_a_name_of_its_own(request: pytest.FixtureRequest) -> None:
     from monitor.encoding.hashing import HashingEncoder
 
-    assert len({onnx.name, tiny.name, float32.name, HashingEncoder().name}) == 4
+    named = [request.getfixturevalue(name) for name in ("onnx", "static", "endpoint", "tiny", "float32")]
+    assert len({HashingEncoder().name, *(encoder.name for encoder in named)}) == 6
+
+
+def test_the_name_stays(encoder: Encoder) -> None:
+    before = encoder.name
+    encoder.encode(utterances(3))
+    assert encoder.name == before
+
+
+def test_a_failing_listener_stops_the_work(encoder: Encoder) -> None:
+    """Ctrl-C arrives as an exception wherever the work is; nothing may be left running or swallow it."""
+
+    class Interrupted(Listener):
+        def advance(self, n: int, note: str = "", *, left: int | None = None) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode(utterances(40), progress=Interrupted())
+    assert encoder.encode(utterances(3)).shape == (3, encoder.dimension)
