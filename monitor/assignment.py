@@ -15,6 +15,7 @@ from monitor.atlas.acts import ACTS, example_texts, recognise_acts
 from monitor.atlas.assignment import Anchors, assign_texts
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
+from monitor.atlas.usage import MOST_WORDS
 from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder, remake_encoder
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
@@ -31,10 +32,15 @@ _ROUND = 2_000
 
 @dataclass(frozen=True, slots=True)
 class _Atlas:
-    """The published atlas as anchors: one text a row, and the names of the classes of each level."""
+    """The published atlas as anchors, one text a row, and the names of the classes of each level.
+
+    `anchors` are the texts with a subject, with their topics and intent. `by_use` are all texts with their acts (positions in
+    `ACTS`, -1 for a subject): the two share their vectors.
+    """
 
     row: AtlasRow
     anchors: Anchors
+    by_use: Anchors
     names: tuple[NDArray[np.object_], ...]
 
 
@@ -100,7 +106,7 @@ class Assigner:
         vectors = self._store.vectors.read(encoder.name, USER_TEXT.name, hashes)
         row_of = {hash_: row for row, hash_ in enumerate(hashes)}
         texts = np.array([row_of[text_hash(text)] for text in said], np.int64)
-        acts = self._acts(encoder, [by_hash[hash_] for hash_ in hashes], vectors)
+        acts = self._acts(encoder, [by_hash[hash_] for hash_ in hashes], vectors, atlas)
         classes = assign_texts(vectors, atlas.anchors, k=self._settings.atlas.neighbours)[:, texts]
         is_act = acts[texts] >= 0
         classes[:3] = _with_conversation(classes[:3], turns.column("conversation_key").to_numpy(), is_act)
@@ -126,31 +132,49 @@ class Assigner:
         environments = self._settings.analysis.environments
         return self._store.atlases.unassigned(atlas.row.atlas_id, since, environments=environments, limit=_ROUND)
 
-    def _acts(self, encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def _acts(
+        self, encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32], atlas: _Atlas
+    ) -> NDArray[np.int64]:
+        """Acts [n] by the texts themselves, and of short ones by the texts of the atlas near to them."""
         prepared = [EVAL_PROMPT.prepare(text) for text in example_texts()[0]]
         hashes = [text_hash(text) for text in prepared]
         encode_missing(self._store, encoder, EVAL_PROMPT, dict(zip(hashes, prepared, strict=True)))
         examples = self._store.vectors.read(encoder.name, EVAL_PROMPT.name, hashes)
         graph: NeighbourGraph = build_graph(vectors, k=self._settings.atlas.neighbours)
-        return recognise_acts(texts, vectors, graph, examples)
+        acts = recognise_acts(texts, vectors, graph, examples)
+        if self._settings.analysis.follow_ups == "message":
+            return np.where(acts == ACTS.index("followup"), -1, acts)
+        short = np.flatnonzero((acts < 0) & np.array([len(text.split()) <= MOST_WORDS for text in texts], bool))
+        acts[short] = assign_texts(vectors[short], atlas.by_use, k=self._settings.atlas.neighbours)[0]
+        return acts
 
     def _read(self, atlas_id: str) -> _Atlas | None:
         row = self._store.atlases.load(atlas_id)
         if row is None:
             return None
         table = self._store.atlases.assignments(atlas_id)
-        # An act's topic is that of its conversation, and says nothing of its text.
-        table = table.filter(table.column("act").is_null())
-        hashes: list[bytes] = values(table, "text_hash")
-        first = {hash_: number for number, hash_ in reversed(list(enumerate(hashes)))}
-        table = table.take(pa.array(first.values(), pa.int64()))
-        vectors = self._store.vectors.read(row.encoder, row.recipe, list(first))
+        table = table.take(pa.array(_first_rows(values(table, "text_hash")), pa.int64()))
+        is_act = table.column("act").is_valid().to_numpy()
+        # An act's topic is that of its conversation, and says nothing of its text: acts stand behind the anchors.
+        table = table.take(pa.array(np.argsort(is_act, kind="stable"), pa.int64()))
+        subjects = int((~is_act).sum())
+        vectors = self._store.vectors.read(row.encoder, row.recipe, values(table, "text_hash"))
         names, classes = [], []
         for column in (*LEVELS, "intent"):
-            encoded = table.column(column).combine_chunks().dictionary_encode()
+            encoded = table.column(column).slice(0, subjects).combine_chunks().dictionary_encode()
             names.append(np.array(encoded.dictionary.to_pylist(), dtype=object))
             classes.append(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64))
-        return _Atlas(row, Anchors(vectors, np.stack(classes)), tuple(names))
+        acts = np.array([ACTS.index(act) if act else -1 for act in values(table, "act")], np.int64)
+        anchors, by_use = Anchors(vectors[:subjects], np.stack(classes)), Anchors(vectors, acts[None])
+        return _Atlas(row, anchors, by_use, tuple(names))
+
+
+def _first_rows(hashes: Sequence[bytes]) -> list[int]:
+    """The first row of each text."""
+    first: dict[bytes, int] = {}
+    for number, hash_ in enumerate(hashes):
+        first.setdefault(hash_, number)
+    return list(first.values())
 
 
 def _with_conversation(

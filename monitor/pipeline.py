@@ -113,8 +113,14 @@ def analyse(
             _reference_vectors(store, encoder, [text for texts in examples.values() for text in texts], progress)
         with progress.task("analyse", _STEPS_AFTER_ENCODING, "steps") as done:
             with step("network", done):
-                neighbours, flood_turns = settings.atlas.neighbours, settings.analysis.flood_turns
-                network = build_network(corpus, vectors, act_vectors, neighbours=neighbours, flood_turns=flood_turns)
+                network = build_network(
+                    corpus,
+                    vectors,
+                    act_vectors,
+                    neighbours=settings.atlas.neighbours,
+                    flood_turns=settings.analysis.flood_turns,
+                    follow_ups=settings.analysis.follow_ups,
+                )
             reused = store.atlases.load(ids.atlas_id) is not None
             with step("topics", done):
                 if not reused:
@@ -181,8 +187,10 @@ class _Ids:
 
 
 def _analysis(settings: Settings) -> dict[str, Any]:
-    """The settings of the analysis that its result depends on. A watch-list is counted beside it."""
-    return {name: value for name, value in asdict(settings.analysis).items() if name != "watch_lists"}
+    """The settings of the analysis that its result depends on. Watch-lists and the calendar are read beside it."""
+    return {
+        name: value for name, value in asdict(settings.analysis).items() if name not in ("watch_lists", "time_zone")
+    }
 
 
 @contextmanager

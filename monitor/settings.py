@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
+from zoneinfo import ZoneInfo, available_timezones
 
 from monitor.errors import SettingError
 from monitor.keep_out import KeepOut, parse_rules
@@ -74,6 +75,18 @@ def key_within(url: str) -> str:
         return (
             "holds a user, a password or a query, which would show in lists and in logs: give the address alone, and the key "
             "as OFFMAP_ENCODER_API_KEY"
+        )
+    return ""
+
+
+def no_time_zone(name: str) -> str:
+    """Why a name is refused that is no zone of the calendar; empty for one that is."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        close = difflib.get_close_matches(name, sorted(available_timezones()), n=1, cutoff=0.5)
+        return (
+            f"is {name!r}, which is no time zone{f'; did you mean {close[0]}?' if close else ': such as Europe/Berlin'}"
         )
     return ""
 
@@ -167,6 +180,14 @@ class AnalysisSettings:
         'patterns = ["refund(s|ed)?"]}]`; patterns are RE2\'s, phrases fit whole words',
     )
     flood_turns: int = _setting(30, "one prompt this often, mostly from one user or within an hour, is a flood", low=2)
+    follow_ups: str = _setting(
+        "conversation",
+        'what stands for "and the second one?": the conversation, whose topic it takes, or its own message',
+        choices=("conversation", "message"),
+    )
+    time_zone: str = _setting(
+        "UTC", "the calendar of your users, for weekdays and hours, such as Europe/Berlin", refused=no_time_zone
+    )
     intents_file: str = _setting("", "a TOML file of intents with examples; empty takes the eval set's labels")
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.atlas.acts import recognise_acts
+from monitor.atlas.acts import ACTS, recognise_acts
 from monitor.atlas.conversations import with_conversations
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.duplicates import collapse, merge_duplicates
 from monitor.atlas.floods import find_floods
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
+from monitor.atlas.usage import follow_ups_by_use
 
 __all__ = ["Network", "build_network"]
 
@@ -48,12 +49,21 @@ def build_network(
     *,
     neighbours: int,
     flood_turns: int,
+    follow_ups: str = "conversation",
 ) -> Network:
-    """Collapse near duplicates, find each text's neighbours, set acts and floods apart, and join what is said together."""
+    """Collapse near duplicates, find each text's neighbours, set acts and floods apart, and join what is said together.
+
+    By `follow_ups` = "conversation" a follow-up is an act; by "message" it is a text with a subject like any other.
+    """
     leader = collapse(build_graph(vectors, k=neighbours), corpus.weights)
     merged, rows = merge_duplicates(corpus, leader)
     graph = build_graph(vectors[rows], k=neighbours)
     acts = recognise_acts(merged.texts, vectors[rows], graph, act_vectors)
     flood = find_floods(merged, least_turns=flood_turns)
+    follow_up = ACTS.index("followup")
+    if follow_ups == "message":
+        acts = np.where(acts == follow_up, -1, acts)
+    else:
+        acts = np.where(follow_ups_by_use(merged, vectors[rows], graph, acts, flood), follow_up, acts)
     counts = (acts[merged.text_of] < 0) & ~flood
     return Network(merged, vectors[rows], with_conversations(graph, merged, counts), acts, flood)

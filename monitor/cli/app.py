@@ -39,6 +39,7 @@ from monitor.cli import (
     keywords,
     privacy,
     signals,
+    trends,
     watch_lists,
 )
 from monitor.cli import replay as replay_
@@ -149,6 +150,7 @@ app.add_typer(evalset.app, name="evalset")
 app.command("analyse")(analysis.analyse)
 app.command("drift")(drift.drift)
 app.command("keywords")(keywords.keywords)
+app.command("trends")(trends.trends)
 app.command("watchlist")(watch_lists.watch_lists)
 app.command("gaps")(gaps.gaps)
 app.command("topics")(topics_.topics)

@@ -82,6 +82,24 @@ class Statistics:
             [list(topics), atlas_id, *parameters],
         )
 
+    def conversations_by_hour(self, atlas_id: str, level: str, chosen: Filter) -> pa.Table:
+        """hour, topic, conversations that began in the hour and touch the topic; under topic NULL all with a subject."""
+        assert level in _LEVELS
+        condition, parameters = chosen.condition()
+        return self._database.query(
+            f"WITH said AS (SELECT turns.conversation_key, a.{level} AS topic, turns.created_at"
+            " FROM assignments a JOIN turns USING (turn_key)"
+            f" WHERE a.atlas_id = ? AND a.act IS NULL AND NOT a.flood AND {condition}),"
+            " began AS (SELECT conversation_key, date_trunc('hour', min(created_at))::TIMESTAMP AS hour FROM said"
+            " GROUP BY conversation_key),"
+            " touched AS (SELECT DISTINCT conversation_key, topic FROM said WHERE topic IS NOT NULL)"
+            " SELECT hour, topic, count(*) AS conversations FROM touched JOIN began USING (conversation_key)"
+            " GROUP BY hour, topic"
+            " UNION ALL SELECT hour, NULL AS topic, count(*) AS conversations FROM began GROUP BY hour"
+            " ORDER BY hour, topic",
+            [atlas_id, *parameters],
+        )
+
     def members(
         self, atlas_id: str, level: str, topic: str, chosen: Filter, *, limit: int, offset: int = 0
     ) -> tuple[list[int], int]:

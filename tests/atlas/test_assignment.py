@@ -138,6 +138,26 @@ def test_a_greeting_has_the_topic_of_its_conversation_or_none(store: Store) -> N
     assert [alone[level] for level in levels] == [None] * 3
 
 
+def test_a_short_text_among_follow_ups_is_one(store: Store) -> None:
+    rows = rows_of(store)
+    subjects = [key for key, row in rows.items() if row["act"] is None and row["fine"] is not None]
+    question = next(turn for turn in store.turns.fetch(subjects) if len(turn.user_text.split()) > 10)
+    said = store.turns.fetch([key for key, row in rows.items() if row["act"] == "followup"])
+    texts = sorted({turn.user_text for turn in said if len(turn.user_text.split()) <= 7})
+    turns = [
+        late(store, f"{name} {number}", text, f"c{number}", turn_index=index)
+        for number, follow_up in enumerate(texts)
+        for index, (name, text) in enumerate((("q", question.user_text), ("f", follow_up)))
+    ]
+    store.turns.append(turns)
+    assert Assigner(store, ENCODER, Settings()).assign() == len(turns) > 20
+    after = rows_of(store)
+    asked, followed = turns[::2], turns[1::2]
+    assert all(after[turn.key]["act"] is None for turn in asked)
+    assert {after[turn.key]["act"] for turn in followed} <= {"followup", "challenge"}
+    assert {after[turn.key]["fine"] for turn in followed} == {after[turn.key]["fine"] for turn in asked}
+
+
 def test_what_is_before_the_window_or_in_another_environment_waits(store: Store) -> None:
     run = store.runs.current()
     assert run is not None

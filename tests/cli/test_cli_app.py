@@ -45,7 +45,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "deadletters list", "deadletters show",
         "deadletters replay", "deadletters discard", "signals", "backup", "restore",
         "forget", "doctor", "config show", "config key", "drift", "alerts list", "alerts test", "alerts retry",
-        "consume", "serve", "replay", "keywords", "watchlist",
+        "consume", "serve", "replay", "keywords", "trends", "watchlist",
     }  # fmt: skip
 
 

@@ -39,6 +39,8 @@ COMMANDS = [
     ("drift", "--json"),
     ("drift", "--against", "shop"),
     ("keywords",),
+    ("trends", "--current", "2026-03-08/2026-03-15"),
+    ("trends", "--level", "fine", "--json"),
     ("watchlist",),
     ("watchlist", "--json"),
     ("alerts", "list"),

@@ -1,0 +1,58 @@
+"""Weekday and hour in counts over time: which season an hour belongs to, and what a series is without its seasons."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["HOURS_OF_WEEK", "hour_of_week", "without_weekdays"]
+
+HOURS_OF_WEEK = 168
+
+_HOUR = 3_600_000_000
+
+#: A weekday's factor counts as much as this many expected conversations of evidence that weekdays do not matter.
+_PRIOR = 10.0
+
+#: Weekdays show in no fewer days than two weeks.
+_LEAST_DAYS = 14
+
+
+def hour_of_week(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
+    """Hour of the week [n] in a zone of the calendar, Monday at midnight is 0; microseconds since 1970 in UTC."""
+    hours, place = np.unique(np.asarray(moments, np.int64) // _HOUR, return_inverse=True)
+    # 1970 began on a Thursday. The zone's distance from UTC is asked once a distinct hour, for it changes twice a year.
+    shifted = hours + np.array([_offset_hours(hour, zone) for hour in hours.tolist()], np.int64)
+    return ((shifted + 3 * 24) % HOURS_OF_WEEK)[place.ravel()]
+
+
+def without_weekdays(
+    counts: NDArray[np.float64], totals: NDArray[np.float64], weekdays: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Shares [s, d] of series of counts [s, d] in totals [d], as if every day were an average weekday.
+
+    Each day's share is divided by its weekday's factor: what the series has on that weekday over what its overall share would
+    give, drawn to 1 by ten expected cases (the mean of a gamma posterior). Fewer than 14 days are left as they are. A
+    day without a total is nan.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = counts / totals
+    if counts.shape[1] < _LEAST_DAYS:
+        return shares
+    overall = counts.sum(axis=1, keepdims=True) / max(float(totals.sum()), 1.0)
+    expected = overall * totals
+    factors = np.ones_like(shares)
+    for weekday in np.unique(weekdays):
+        days = weekdays == weekday
+        seen, due = counts[:, days].sum(axis=1), expected[:, days].sum(axis=1)
+        factors[:, days] = ((seen + _PRIOR) / (due + _PRIOR))[:, None]
+    return np.asarray(shares / factors)
+
+
+def _offset_hours(hour: int, zone: str) -> int:
+    from datetime import UTC, datetime
+
+    offset = datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(zone)).utcoffset()
+    return round(offset.total_seconds() / 3600) if offset else 0
