@@ -267,15 +267,11 @@ def _event(row: LineageRow, names: Mapping[str, str]) -> str:
 
 
 def _gone(context: PageContext, shown: Shown) -> list[Any]:
-    """Topics that people had named and that the latest analysis did not find again."""
+    """Names of topics that the latest analysis did not find again, or that were merged into others."""
     names = context.store.curation.names()
-    died = [
-        names[row.topic_id]
-        for row in context.store.atlases.lineage(shown.run.atlas_id)
-        if row.event == "died" and row.topic_id in names
-    ]
-    said = ", ".join(f"“{clean(name)}”" for name in died)
-    return [dmc.Text(f"Named before, and no topic any more: {said}.", size="xs", c="dimmed")] if died else []
+    living = {one.topic_id for one in context.store.atlases.topics(shown.run.atlas_id)} if names else set()
+    said = ", ".join(f"“{clean(name)}”" for topic_id, name in names.items() if topic_id not in living)
+    return [dmc.Text(f"Named before, and no topic any more: {said}.", size="xs", c="dimmed")] if said else []
 
 
 def _share_of(topic: TopicRow) -> str:
