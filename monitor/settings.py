@@ -69,16 +69,6 @@ def password_within(path: str) -> str:
     return ""
 
 
-def key_within(url: str) -> str:
-    """Why an endpoint's address is refused that holds a key or a password; empty when it holds none."""
-    if "?" in url or "#" in url or re.match(r"[a-z]+://[^/]*@", url, re.IGNORECASE):
-        return (
-            "holds a user, a password or a query, which would show in lists and in logs: give the address alone, and the key "
-            "as OFFMAP_ENCODER_API_KEY"
-        )
-    return ""
-
-
 def no_time_zone(name: str) -> str:
     """Why a name is refused that is no zone of the calendar; empty for one that is."""
     try:
@@ -87,6 +77,16 @@ def no_time_zone(name: str) -> str:
         close = difflib.get_close_matches(name, sorted(available_timezones()), n=1, cutoff=0.5)
         return (
             f"is {name!r}, which is no time zone{f'; did you mean {close[0]}?' if close else ': such as Europe/Berlin'}"
+        )
+    return ""
+
+
+def key_within(url: str) -> str:
+    """Why an endpoint's address is refused that holds a key or a password; empty when it holds none."""
+    if "?" in url or "#" in url or re.match(r"[a-z]+://[^/]*@", url, re.IGNORECASE):
+        return (
+            "holds a user, a password or a query, which would show in lists and in logs: give the address alone, and the key "
+            "as OFFMAP_ENCODER_API_KEY"
         )
     return ""
 
@@ -162,6 +162,9 @@ class AtlasSettings:
     resolution_middle: float = _setting(3.0, "Leiden's resolution of the middle level", low=0.01, high=100)
     resolution_fine: float = _setting(8.0, "Leiden's resolution of the fine level", low=0.01, high=100)
     seed: int = _setting(1, "seed of every random choice", low=0)
+    min_users: int = _setting(
+        2, "a topic of fewer users is not shown; where turns name no user, a conversation counts as one", low=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +325,11 @@ class Settings:
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+
+    @property
+    def min_users_of_texts(self) -> int:
+        """Users that a topic needs before messages of theirs are shown in the app."""
+        return max(self.atlas.min_users, self.alerts.min_users)
 
     def value(self, name: str) -> Any:
         section, _, key = name.partition(".")
