@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import ACTS, example_texts, recognise_acts
 from monitor.atlas.assignment import Anchors, assign_texts
 from monitor.atlas.communities import LEVELS
+from monitor.atlas.languages import detect
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
 from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder
+from monitor.encoding.languages import known_languages
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
 from monitor.settings import Settings
 from monitor.store.atlases import ASSIGNMENTS, AtlasRow
@@ -43,6 +46,7 @@ class Assigner:
     def __init__(self, store: Store, encoder: Encoder, settings: Settings) -> None:
         self._store, self._encoder, self._settings = store, encoder, settings
         self._atlas: _Atlas | None = None
+        self._shares: dict[str, float] = {}  # of the languages: a few new turns alone do not tell what people speak
 
     def assign(self) -> int:
         """Give every turn since the atlas's window began a topic that has none yet; how many they were.
@@ -55,6 +59,8 @@ class Assigner:
             return 0
         if self._atlas is None or self._atlas.row.atlas_id != run.atlas_id:
             self._atlas = self._read(run.atlas_id)
+            counts = self._store.languages.counts()
+            self._shares = {code: turns / sum(counts.values()) for code, turns in counts.items()}
         if self._atlas is None or self._atlas.row.encoder != self._encoder.name:
             return 0
         done = 0
@@ -80,6 +86,15 @@ class Assigner:
         acts = self._acts([by_hash[hash_] for hash_ in hashes], vectors)
         classes = assign_texts(vectors, atlas.anchors, k=self._settings.atlas.neighbours)[:, texts]
         is_act = acts[texts] >= 0
+        spoken = detect(
+            [by_hash[hash_] for hash_ in hashes],
+            texts,
+            turns.column("conversation_key").to_numpy(),
+            values(turns, "language"),
+            shares=self._shares,
+        )
+        foreign = spoken.outside(known_languages(self._settings.encoder)) & ~is_act
+        classes[:, foreign] = -1
         classes[:3] = _with_conversation(classes[:3], turns.column("conversation_key").to_numpy(), is_act)
         found = [
             [names[one] if one >= 0 else None for one in level.tolist()]
@@ -92,10 +107,17 @@ class Assigner:
             "act": pa.array([ACTS[act] if act >= 0 else None for act in acts[texts].tolist()], pa.string()),
             "flood": pa.array([False] * len(said), pa.bool_()),
             "intent_similarity": pa.nulls(len(said), pa.float32()),
+            "foreign_language": pa.array(
+                [code if strange else None for code, strange in zip(spoken.codes, foreign.tolist(), strict=True)],
+                pa.string(),
+            ),
         }
         with self._store.transaction():
             keys: list[int] = values(turns, "turn_key")
             self._store.vectors.note_texts(USER_TEXT.name, keys, [hashes[text] for text in texts.tolist()])
+            open_ = np.flatnonzero(~spoken.stated)
+            found_in = [spoken.codes[row] for row in open_.tolist()]
+            self._store.languages.note(np.array(keys, np.uint64)[open_], found_in, spoken.confidence[open_])
             self._store.atlases.append(atlas.row.atlas_id, pa.table(rows).select(ASSIGNMENTS.names))
         return turns.num_rows
 
@@ -116,8 +138,8 @@ class Assigner:
         if row is None:
             return None
         table = self._store.atlases.assignments(atlas_id)
-        # An act's topic is that of its conversation, and says nothing of its text.
-        table = table.filter(table.column("act").is_null())
+        # An act's topic is that of its conversation, and says nothing of its text; what cannot be read says nothing at all.
+        table = table.filter(pc.and_(table.column("act").is_null(), table.column("foreign_language").is_null()))
         hashes: list[bytes] = values(table, "text_hash")
         first = {hash_: number for number, hash_ in reversed(list(enumerate(hashes)))}
         table = table.take(pa.array(first.values(), pa.int64()))

@@ -108,6 +108,11 @@ class EncoderSettings:
     threads: int = _setting(
         0, "threads of the encoder; 0 takes one a core, and half of them in `offmap serve`", low=0, high=1024
     )
+    languages: tuple[str, ...] = _setting(
+        (),
+        'languages that the encoder knows, such as `["en", "de"]`, or `["all"]`; empty takes what is known of the model. '
+        "Turns in others have no topic, no coverage and no part in drift (see docs/languages.md)",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ __all__ = ["Network", "build_network"]
 class Network:
     """A corpus whose near duplicates are one text, with the vectors [n, d] and the graph of its texts [n].
 
-    `acts` [n] is each text's dialogue act (position in `ACTS`, -1 for a text with a subject), `flood` [t] the turns of floods.
+    `acts` [n] is each text's dialogue act (position in `ACTS`, -1 for a text with a subject), `flood` [t] the turns of floods,
+    `foreign` [t] those in a language that the encoder does not know.
     """
 
     corpus: Corpus
@@ -29,6 +30,7 @@ class Network:
     graph: NeighbourGraph
     acts: NDArray[np.int64]
     flood: NDArray[np.bool_]
+    foreign: NDArray[np.bool_]
 
     @property
     def turn_acts(self) -> NDArray[np.int64]:
@@ -37,8 +39,10 @@ class Network:
 
     @property
     def has_subject(self) -> NDArray[np.bool_]:
-        """Texts [n] that say what they are about."""
-        return self.acts < 0
+        """Texts [n] that say what they are about, at least once in a language that the encoder knows."""
+        known = np.zeros(len(self.acts), bool)
+        known[self.corpus.text_of[~self.foreign]] = True
+        return (self.acts < 0) & known
 
 
 def build_network(
@@ -48,12 +52,17 @@ def build_network(
     *,
     neighbours: int,
     flood_turns: int,
+    foreign: NDArray[np.bool_] | None = None,
 ) -> Network:
-    """Collapse near duplicates, find each text's neighbours, set acts and floods apart, and join what is said together."""
+    """Collapse near duplicates, find each text's neighbours, set acts and floods apart, and join what is said together.
+
+    Turns that are `foreign` [t] keep their place in the graph, so that their acts are recognised, and join nothing.
+    """
     leader = collapse(build_graph(vectors, k=neighbours), corpus.weights)
     merged, rows = merge_duplicates(corpus, leader)
     graph = build_graph(vectors[rows], k=neighbours)
     acts = recognise_acts(merged.texts, vectors[rows], graph, act_vectors)
     flood = find_floods(merged, least_turns=flood_turns)
-    counts = (acts[merged.text_of] < 0) & ~flood
-    return Network(merged, vectors[rows], with_conversations(graph, merged, counts), acts, flood)
+    foreign = np.zeros(len(merged), bool) if foreign is None else foreign
+    counts = (acts[merged.text_of] < 0) & ~flood & ~foreign
+    return Network(merged, vectors[rows], with_conversations(graph, merged, counts), acts, flood, foreign)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,9 @@ from monitor.published import (
     Example,
     compared_with,
     examples_of,
+    foreign_document,
     left_out,
+    not_read,
     published_report,
     published_run,
     run_document,
@@ -24,6 +27,8 @@ from monitor.wording import clean, number, range_of, share, short_day
 if TYPE_CHECKING:
     from monitor.store.atlases import TopicRow
     from monitor.store.reports import TopicCoverageRow
+    from monitor.store.runs import PublishedRun
+    from monitor.store.store import Store
 
 __all__ = ["topics"]
 
@@ -34,6 +39,10 @@ def topics(
         Level | None,
         typer.Option(help="Without it the table shows the middle level below the broad one, and --json all three."),
     ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Only turns in this language, such as de; may be given again."),
+    ] = None,
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
@@ -43,6 +52,9 @@ def topics(
         run = published_run(opened)
         report = published_report(opened, run)
         rows = opened.atlases.topics(run.atlas_id)
+        if language:
+            rows = _in_languages(opened, run, rows, language)
+        foreign = opened.atlases.foreign(run.atlas_id)
         coverage = {row.topic_id: row for row in opened.reports.topic_coverage(run.report_id)}
         kept_out = opened.kept_out.by_rule()
         chosen = [row for row in rows if level is None or row.level == level.number]
@@ -51,18 +63,50 @@ def topics(
             found = [
                 _document(row, coverage.get(row.topic_id), shown) for row, shown in zip(chosen, examples, strict=True)
             ]
-            print_json({"run": run_document(run), "verdict": report.verdict, "kept_out": kept_out, "topics": found})
+            print_json(
+                {
+                    "run": run_document(run),
+                    "verdict": report.verdict,
+                    "kept_out": kept_out,
+                    "languages": foreign_document(foreign),
+                    "topics": found,
+                }
+            )
             return
     say(report.verdict)
     say(clean(f"Window: {compared_with(run)}."))
     if kept_out:
         say(clean(left_out(kept_out)))
+    if foreign.by_language:
+        say(not_read(foreign))
+    if language:
+        asked = clean(", ".join(language))
+        say(f"Turns and share: of those in {asked}. Coverage, novelty and first seen: of the whole topic.")
+        if not rows:
+            say(f"No topic has turns in {asked}.")
+            return
     say()
     _print(list(_nested(rows)) if level is None else [(row, 0) for row in chosen], coverage)
     if level is None:
         fine = sum(row.level == Level.fine.number for row in rows)
         say()
         say(f"{fine:,} fine topics lie below these: offmap topics --level fine")
+
+
+def _in_languages(
+    store: Store, run: PublishedRun, rows: Sequence[TopicRow], languages: Sequence[str]
+) -> list[TopicRow]:
+    """The topics that have turns in the languages, with the number of those turns and their share of them all."""
+    from monitor.records import Window
+    from monitor.store.statistics import Filter
+
+    window = Window(run.window_start, run.window_end)
+    sizes, total = store.statistics.topic_sizes(run.atlas_id, Filter(window, language=tuple(languages)))
+    return [
+        replace(row, turns=sizes[row.topic_id], share=sizes[row.topic_id] / total)
+        for row in rows
+        if row.topic_id in sizes
+    ]
 
 
 def _nested(rows: Sequence[TopicRow]) -> Iterator[tuple[TopicRow, int]]:

@@ -28,7 +28,10 @@ ERASE_WITHIN = timedelta(hours=1)
 
 _COLUMN = {"turn": "turn_id", "conversation": "conversation_id", "user": "user_id"}
 #: Rows that belong to one turn.
-_BY_TURN = ("turns", "turn_conflicts", "turn_texts", "assignments", "turn_coverage", "signals", "layout", "kept_out")
+_BY_TURN = (
+    *("turns", "turn_conflicts", "turn_texts", "turn_languages", "assignments", "turn_coverage", "signals", "layout"),
+    "kept_out",
+)
 #: What is read of the turns before they go.
 _READ = "turn_key, turn_id, tenant, conversation_id, conversation_key, user_text"
 #: Dead letters, and ids, that are looked into at once.

@@ -207,6 +207,14 @@ def _sampling(database: LocalDatabase) -> None:
     )
 
 
+def _languages(database: LocalDatabase) -> None:
+    """The language of turns whose log states none, and in the atlas that of turns which the encoder cannot read."""
+    database.query(
+        "CREATE TABLE turn_languages (turn_key UBIGINT NOT NULL, language VARCHAR NOT NULL, confidence FLOAT)"
+    )
+    database.query("ALTER TABLE assignments ADD COLUMN foreign_language VARCHAR")
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -220,6 +228,7 @@ MIGRATIONS: Sequence[Migration] = (
     _letters,
     _keeping_out,
     _sampling,
+    _languages,
 )
 
 
