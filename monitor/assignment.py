@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from monitor.atlas.acts import ACTS, example_texts, recognise_acts
 from monitor.atlas.assignment import Anchors, assign_texts
 from monitor.atlas.communities import LEVELS
+from monitor.atlas.languages import detect
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
 from monitor.atlas.usage import MOST_WORDS
 from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder, remake_encoder
+from monitor.encoding.languages import known_languages
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
 from monitor.settings import Settings
 from monitor.store.atlases import ASSIGNMENTS, AtlasRow
@@ -55,6 +57,7 @@ class Assigner:
         self._store, self._chosen, self._settings = store, encoder, settings
         self._atlas: _Atlas | None = None
         self._encoder: Encoder | None = None
+        self._shares: dict[str, float] = {}  # of the languages: a few new turns alone do not tell what people speak
 
     @property
     def former(self) -> str:
@@ -79,6 +82,8 @@ class Assigner:
         if self._atlas is None or self._atlas.row.atlas_id != run.atlas_id:
             self._atlas = self._read(run.atlas_id)
             self._encoder = None if self._atlas is None else self._encoder_of(self._atlas.row)
+            counts = self._store.languages.counts()
+            self._shares = {code: turns / sum(counts.values()) for code, turns in counts.items()}
         if self._atlas is None or self._encoder is None:
             return 0
         done = 0
@@ -109,6 +114,15 @@ class Assigner:
         acts = self._acts(encoder, [by_hash[hash_] for hash_ in hashes], vectors, atlas)
         classes = assign_texts(vectors, atlas.anchors, k=self._settings.atlas.neighbours)[:, texts]
         is_act = acts[texts] >= 0
+        spoken = detect(
+            [by_hash[hash_] for hash_ in hashes],
+            texts,
+            turns.column("conversation_key").to_numpy(),
+            values(turns, "language"),
+            shares=self._shares,
+        )
+        foreign = spoken.outside(known_languages(self._settings.encoder)) & ~is_act
+        classes[:, foreign] = -1
         classes[:3] = _with_conversation(classes[:3], turns.column("conversation_key").to_numpy(), is_act)
         found = [
             [names[one] if one >= 0 else None for one in level.tolist()]
@@ -121,10 +135,17 @@ class Assigner:
             "act": pa.array([ACTS[act] if act >= 0 else None for act in acts[texts].tolist()], pa.string()),
             "flood": pa.array([False] * len(said), pa.bool_()),
             "intent_similarity": pa.nulls(len(said), pa.float32()),
+            "foreign_language": pa.array(
+                [code if strange else None for code, strange in zip(spoken.codes, foreign.tolist(), strict=True)],
+                pa.string(),
+            ),
         }
         with self._store.transaction():
             keys: list[int] = values(turns, "turn_key")
             self._store.vectors.note_texts(USER_TEXT.name, keys, [hashes[text] for text in texts.tolist()])
+            open_ = np.flatnonzero(~spoken.stated)
+            found_in = [spoken.codes[row] for row in open_.tolist()]
+            self._store.languages.note(np.array(keys, np.uint64)[open_], found_in, spoken.confidence[open_])
             self._store.atlases.append(atlas.row.atlas_id, pa.table(rows).select(ASSIGNMENTS.names))
         return turns.num_rows
 
@@ -153,6 +174,8 @@ class Assigner:
         if row is None:
             return None
         table = self._store.atlases.assignments(atlas_id)
+        # What cannot be read says nothing at all.
+        table = table.filter(table.column("foreign_language").is_null())
         table = table.take(pa.array(_first_rows(values(table, "text_hash")), pa.int64()))
         is_act = table.column("act").is_valid().to_numpy()
         # An act's topic is that of its conversation, and says nothing of its text: acts stand behind the anchors.

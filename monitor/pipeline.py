@@ -1,6 +1,6 @@
 """From stored turns to ranked gaps, in order. Who reads `analyse` has read offmap.
 
-    turns -> texts -> vectors -> neighbour graph -> acts and floods -> topics -> intents -> signals
+    turns -> texts -> vectors -> languages -> neighbour graph -> acts and floods -> topics -> intents -> signals
           -> novelty against the eval items -> coverage -> gaps -> one publication
 
 Everything here is a function of its inputs: the same turns, settings, eval sets, decisions and published atlas give the same
@@ -27,6 +27,7 @@ from monitor.atlas.assembly import AtlasDraft, TurnFacts, assemble, microseconds
 from monitor.atlas.corpus import Corpus, read_corpus
 from monitor.atlas.curation import Decided
 from monitor.atlas.intents import Intents, assign_intents, load_intents
+from monitor.atlas.languages import Languages, detect, foreign_texts
 from monitor.atlas.layout import lay_out, sample_for_map
 from monitor.atlas.network import Network, build_network
 from monitor.atlas.standing import read_decided
@@ -37,6 +38,7 @@ from monitor.coverage.production import Production
 from monitor.coverage.report import Report, compare
 from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder, made_of
+from monitor.encoding.languages import known_languages
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
 from monitor.errors import InputError, OffmapError
 from monitor.progress import Advance, Progress, Silent
@@ -106,6 +108,7 @@ def analyse(
     window = window or Window(moment(corpus.created.min()), moment(corpus.created.max() + 1))
     decisions = store.curation.in_force()
     examples = _intent_examples(settings, compared, store.curation.intents(decisions))
+    known = known_languages(settings.encoder)
     ids = _Ids.of(corpus, encoder, settings, compared, examples, window, shaping(decisions))
     with _job(store, ids) as step:
         with step("encode"):
@@ -117,6 +120,7 @@ def analyse(
             _reference_vectors(store, encoder, [text for texts in examples.values() for text in texts], progress)
         with progress.task("analyse", _STEPS_AFTER_ENCODING, "steps") as done:
             with step("network", done):
+                languages = _languages(store, corpus)
                 network = build_network(
                     corpus,
                     vectors,
@@ -124,12 +128,13 @@ def analyse(
                     neighbours=settings.atlas.neighbours,
                     flood_turns=settings.analysis.flood_turns,
                     follow_ups=settings.analysis.follow_ups,
+                    foreign=languages.outside(known),
                 )
             reused = store.atlases.load(ids.atlas_id) is not None
             with step("topics", done):
                 if not reused:
                     decided = read_decided(store, network.corpus, decisions)
-                    draft = _fit(store, encoder, network, examples, decided, ids, settings)
+                    draft = _fit(store, encoder, network, languages, examples, decided, ids, settings)
                     _write_atlas(store, draft, corpus, encoder, ids, window, settings, clock)
                     _write_map(store, network, ids, settings)
             with step("signals", done):
@@ -140,7 +145,9 @@ def analyse(
                     corpus.keys, np.array([s.turn_key for s in signals if s.signal in NEGATIVE], np.uint64)
                 )
                 production = Production(network, atlas, failed, microseconds(window.end))
-                report = compare(production, items, item_vectors, settings)
+                readable = ~foreign_texts(items.texts, known, store.languages.counts())
+                report = compare(production, items.only(readable), item_vectors[readable], settings)
+                report = replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
                 _write_report(store, report, signals, items, compared, ids, settings, clock)
             with step("publish", done):
                 run = _publish(store, compared, ids, window, settings, clock, report, len(corpus))
@@ -188,6 +195,7 @@ class _Ids:
             str(window),
             settings.coverage.interval,  # of shares
             *([list(decisions)] if decisions else []),
+            ["languages@1", sorted(known_languages(settings.encoder) or ["all"])],
         ]
         atlas_id = "a" + short_hash(corpus.fingerprint, _json(made_of))
         compared_by = [[one.eval_set_id for one in eval_sets], asdict(settings.coverage), asdict(settings.gaps)]
@@ -244,10 +252,26 @@ def _reference_vectors(store: Store, encoder: Encoder, texts: Sequence[str], pro
     return store.vectors.read(encoder.name, EVAL_PROMPT.name, hashes)
 
 
+def _languages(store: Store, corpus: Corpus) -> Languages:
+    """The language of each turn; those that the log does not state are noted."""
+    found = detect(corpus.texts, corpus.text_of, corpus.conversation, corpus.stated_language)
+    open_ = np.flatnonzero(~found.stated)
+    store.languages.note(corpus.keys[open_], [found.codes[row] for row in open_.tolist()], found.confidence[open_])
+    return found
+
+
+def _left_out(items: int) -> str:
+    if not items:
+        return ""
+    said = "1 eval item is" if items == 1 else f"{items:,} eval items are"
+    return f" {said} in languages that the encoder does not know, and left out."
+
+
 def _fit(
     store: Store,
     encoder: Encoder,
     network: Network,
+    languages: Languages,
     examples: Mapping[str, Sequence[str]],
     decided: Decided,
     ids: _Ids,
@@ -258,7 +282,11 @@ def _fit(
     topics = find_topics(network, settings.atlas, encoder.encode, decided)
     names, similarity = _intents(store, encoder, network, examples)
     of_turns = turn_topics(topics, network.corpus, network.turn_acts >= 0)
-    facts = TurnFacts(of_turns, network.turn_acts, network.flood, names, similarity)
+    # Somebody else may say the same words in a language that is known.
+    foreign = network.foreign & (network.turn_acts < 0)
+    spoken = [code if strange else None for code, strange in zip(languages.codes, foreign.tolist(), strict=True)]
+    of_turns = np.where(foreign, -1, of_turns)
+    facts = TurnFacts(of_turns, network.turn_acts, network.flood, names, similarity, spoken)
     interval = settings.coverage.interval
     return assemble(network.corpus, topics, facts, atlas_id=ids.atlas_id, store=store, interval=interval)
 

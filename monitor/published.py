@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from monitor.errors import OffmapError, UsageError
-from monitor.wording import counted, cut
+from monitor.wording import clean, counted, cut, share
 
 if TYPE_CHECKING:
     from monitor.records import EvalItem
-    from monitor.store.atlases import TopicRow
+    from monitor.store.atlases import ForeignTurns, TopicRow
     from monitor.store.kept_out import RuleCount
     from monitor.store.reports import CoverageRow
     from monitor.store.runs import PublishedRun
@@ -25,7 +25,9 @@ __all__ = [
     "examples_of",
     "few_users",
     "find_topic",
+    "foreign_document",
     "left_out",
+    "not_read",
     "of_enough_users",
     "published_report",
     "published_run",
@@ -104,6 +106,28 @@ def left_out(counts: Sequence[RuleCount]) -> str:
     """
     parts = [f"{counted(one.turns, 'turn')} with {cut(one.rule, 100)}" for one in counts]
     return f"Kept out by rule: {', '.join(parts)}." if parts else ""
+
+
+def not_read(foreign: ForeignTurns) -> str:
+    """The traffic in languages that the encoder does not know, in words; empty where there is none.
+
+    >>> from monitor.store.atlases import ForeignTurns
+    >>> not_read(ForeignTurns(1000, {"de": 30, "fr": 10})).partition(":")[0]
+    '4.0% of the traffic is in languages that the encoder does not know (de 3.0%, fr 1.0%)'
+    """
+    if not foreign.by_language:
+        return ""
+    named = [f"{clean(code)} {share(turns / foreign.turns)}" for code, turns in foreign.by_language.items()]
+    more = f", and {counted(len(named) - 6, 'other')}" if len(named) > 6 else ""
+    return (
+        f"{share(foreign.share)} of the traffic is in languages that the encoder does not know ({', '.join(named[:6])}{more}): "
+        "it has no topics, and no part in coverage and drift."
+    )
+
+
+def foreign_document(foreign: ForeignTurns) -> dict[str, object]:
+    """The same as JSON documents have it: turns with a subject, the share that is not known, and turns by language."""
+    return {"turns": foreign.turns, "unknown_share": foreign.share, "unknown": dict(foreign.by_language)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,11 @@ class EncoderSettings:
         low=0,
         high=1024,
     )
+    languages: tuple[str, ...] = _setting(
+        (),
+        'languages that the encoder knows, such as `["en", "de"]`, or `["all"]`; empty takes what is known of the model. '
+        "Turns in others have no topic, no coverage and no part in drift (see docs/languages.md)",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,10 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import dcc, html
 
-__all__ = ["card", "chart", "empty", "explained", "link", "number_card", "page", "table", "verdict"]
+from monitor.published import not_read
+from monitor.store.atlases import ForeignTurns
+
+__all__ = ["card", "chart", "empty", "explained", "link", "not_read_line", "number_card", "page", "table", "verdict"]
 
 
 def page(title: str, question: str, *content: Any) -> Any:
@@ -59,6 +62,12 @@ def number_card(title: str, value: str, detail: str, meaning: str, href: str, *,
 def verdict(text: str, *, bad: bool = False) -> Any:
     """One sentence that says how it is."""
     return dmc.Text(text, fw=500, className="verdict bad" if bad else "verdict")
+
+
+def not_read_line(foreign: ForeignTurns) -> list[Any]:
+    """The traffic in languages that the encoder does not know, as a line; nothing where there is none."""
+    said = not_read(foreign)
+    return [dmc.Text(said, size="sm", c="dimmed", className="not-read")] if said else []
 
 
 def chart(figure: Any, *, id: str | None = None, link: bool = False) -> Any:

@@ -9,7 +9,7 @@ import dash
 import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html, no_update
 
-from dashboards.components.cards import card, chart, empty, explained, link, page, table, verdict
+from dashboards.components.cards import card, chart, empty, explained, link, not_read_line, page, table, verdict
 from dashboards.components.grid import column, grid
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
 from dashboards.context import PageContext
@@ -87,6 +87,7 @@ def layout(context: PageContext, selection: Selection) -> Any:
     if gap is not None:
         return _gap_page(context, selection, shown, gap)
     content: list[Any] = [verdict(shown.report.verdict, bad=shown.report.value is None)]
+    content += not_read_line(context.store.atlases.foreign(shown.run.atlas_id))
     if selection.query.get("gap"):
         content.append(
             dmc.Alert(

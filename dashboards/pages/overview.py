@@ -7,7 +7,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import html
 
-from dashboards.components.cards import card, chart, empty, link, number_card, page, table, verdict
+from dashboards.components.cards import card, chart, empty, link, not_read_line, number_card, page, table, verdict
 from dashboards.context import PageContext
 from dashboards.figures.coverage import coverage_line, interval_bar
 from dashboards.queries.coverage import coverage_over_time, unit_of
@@ -45,6 +45,7 @@ def layout(context: PageContext, selection: Selection) -> Any:
         TITLE,
         question,
         verdict(shown.report.verdict, bad=shown.report.value is None),
+        *not_read_line(context.store.atlases.foreign(shown.run.atlas_id)),
         _numbers(context, selection, shown),
         dmc.SimpleGrid(
             [_coverage(context, selection, shown), _top_gaps(context, selection, shown)], cols={"base": 1, "md": 2}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dash
 import dash_mantine_components as dmc
 from dash import Input, Output, State, html, no_update
 
-from dashboards.components.cards import card, chart, empty, link, page, table, verdict
+from dashboards.components.cards import card, chart, empty, link, not_read_line, page, table, verdict
 from dashboards.components.grid import column, grid
 from dashboards.context import PageContext
 from dashboards.figures.topics import growth_curve, share_lines, topic_map, topic_treemap
@@ -20,13 +21,13 @@ from dashboards.queries.topics import map_points, shares_over_time, topic_over_t
 from dashboards.state import Selection
 from monitor.published import few_users
 from monitor.store.atlases import LineageRow, TopicRow
-from monitor.wording import clean, counted, percent, range_of, share_range, short_day
+from monitor.wording import clean, counted, percent, range_of, share, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
 PATH, TITLE, ICON = "/topics", "Topics", "⬡"
 
-_LINES = 8
+_LINES, _LANGUAGES = 8, 6
 _COLOURS = [
     {"value": "topic", "label": "by topic"},
     {"value": "covered", "label": "by coverage"},
@@ -93,6 +94,8 @@ def layout(context: PageContext, selection: Selection) -> Any:
             f"{counted(len(middle), 'topic')}; the largest is about {clean(middle[0].label)}, "
             f"{_share_of(middle[0])} of the traffic."
         ),
+        *not_read_line(context.store.atlases.foreign(shown.run.atlas_id)),
+        *_languages(context),
         card(
             "Map",
             dmc.SegmentedControl(id="map-colour", data=_COLOURS, value=colour, size="xs"),
@@ -124,13 +127,43 @@ def layout(context: PageContext, selection: Selection) -> Any:
         ),
         card(
             "All topics",
-            grid("topics-grid", _COLUMNS, [_row(shown, one) for one in shown.topics], height=420),
+            grid(
+                "topics-grid",
+                _COLUMNS,
+                [_row(shown, one) for one in _selected(context, selection, shown)],
+                height=420,
+            ),
             *([dmc.Text(few, size="xs", c="dimmed")] if few else []),
             *_gone(context, shown),
-            meaning="Press a row to open it.",
+            meaning="Press a row to open it. With a filter, turns and share are those of the selection."
+            if selection.filters
+            else "Press a row to open it.",
         ),
     ]
     return page(TITLE, question, *content)
+
+
+def _languages(context: PageContext) -> list[Any]:
+    """What people write in, where it is more than one language."""
+    counts = context.store.languages.counts()
+    if len(counts) < 2:
+        return []
+    total = sum(counts.values())
+    named = [f"{clean(code)} {share(turns / total)}" for code, turns in list(counts.items())[:_LANGUAGES]]
+    more = f" and {counted(len(counts) - _LANGUAGES, 'other')}" if len(counts) > _LANGUAGES else ""
+    return [dmc.Text(f"Languages: {', '.join(named)}{more}.", size="sm", c="dimmed", className="languages")]
+
+
+def _selected(context: PageContext, selection: Selection, shown: Shown) -> list[TopicRow]:
+    """The topics; where turns are filtered those that have some, with their turns and their share of the selection."""
+    if not selection.filters:
+        return list(shown.topics)
+    sizes, total = context.store.statistics.topic_sizes(shown.run.atlas_id, selection.filter)
+    return [
+        replace(one, turns=sizes[one.topic_id], share=sizes[one.topic_id] / total, share_low=None, share_high=None)
+        for one in shown.topics
+        if one.topic_id in sizes
+    ]
 
 
 def register(app: dash.Dash, context: PageContext) -> None:

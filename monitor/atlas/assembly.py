@@ -27,13 +27,15 @@ __all__ = ["Atlas", "AtlasDraft", "TurnFacts", "assemble", "microseconds", "mome
 
 @dataclass(frozen=True, slots=True)
 class TurnFacts:
-    """What was found of each turn [t]: topic on each level [3, t], act (position in `ACTS`, -1), flood, intent."""
+    """What was found of each turn [t]: topic on each level [3, t], act (position in `ACTS`, -1), flood, intent; and the
+    language of a turn with a subject that is in one the encoder does not know, None for the others."""
 
     topics: NDArray[np.int64]
     acts: NDArray[np.int64]
     flood: NDArray[np.bool_]
     intents: Sequence[str | None]
     intent_similarity: NDArray[np.float32]
+    foreign: Sequence[str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Atlas:
     of_turns: NDArray[np.int64]
     is_act: NDArray[np.bool_]
     flood: NDArray[np.bool_]
+    foreign: NDArray[np.bool_]
 
 
 def assemble(
@@ -70,7 +73,8 @@ def assemble(
         _pinned(topics),
         minted=lambda level, number: "t" + short_hash(atlas_id, str(level), str(number), length=8),
     )
-    subject = facts.acts < 0
+    known = np.array([language is None for language in facts.foreign], bool)
+    subject = (facts.acts < 0) & known
     first_turn = corpus.first_turn
     found = []
     for level in range(3):
@@ -115,7 +119,8 @@ def read_atlas(store: Store, atlas_id: str, corpus: Corpus) -> Atlas:
         levels.append(numbers[codes][order])
     is_act = table.column("act").is_valid().to_numpy()[order]
     flood = table.column("flood").to_numpy()[order]
-    return Atlas(topics, np.stack(levels), is_act, flood)
+    foreign = table.column("foreign_language").is_valid().to_numpy()[order]
+    return Atlas(topics, np.stack(levels), is_act, flood, foreign)
 
 
 def moment(microseconds: int) -> datetime:
@@ -175,5 +180,6 @@ def _assignments(corpus: Corpus, facts: TurnFacts, ids: dict[int, list[str]]) ->
             "flood": pa.array(facts.flood, pa.bool_()),
             "intent": pa.array(facts.intents, pa.string()),
             "intent_similarity": pa.array(facts.intent_similarity, pa.float32()),
+            "foreign_language": pa.array(facts.foreign, pa.string()),
         }
     ).select(ASSIGNMENTS.names)

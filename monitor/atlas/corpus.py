@@ -18,7 +18,7 @@ from monitor.store.store import Store
 
 __all__ = ["Corpus", "numbered", "numbered_users", "read_corpus"]
 
-_COLUMNS = ("turn_key", "conversation_key", "turn_index", "created_at", "user_text", "user_id", "tenant")
+_COLUMNS = ("turn_key", "conversation_key", "turn_index", "created_at", "user_text", "user_id", "tenant", "language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Corpus:
     """Turns [t] in conversation order, and distinct texts [n] in the order of their hashes.
 
     `text_of` [t] is each turn's text, `conversation` and `user` [t] number conversations and users from 0 (a turn without
-    a user counts its conversation as one), `created` [t] is microseconds since 1970. The order depends on the turns
-    alone, never on the order in which they were stored.
+    a user counts its conversation as one), `created` [t] is microseconds since 1970, `stated_language` [t] is the log's. The
+    order depends on the turns alone, never on the order in which they were stored.
     """
 
     keys: NDArray[np.uint64]
@@ -38,6 +38,7 @@ class Corpus:
     created: NDArray[np.int64]
     texts: Sequence[str]
     hashes: Sequence[bytes]
+    stated_language: Sequence[str | None]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -62,6 +63,7 @@ class Corpus:
         for part in (self.keys, self.text_of, self.conversation, self.user, self.created):
             digest.update(part.tobytes())
         digest.update(b"".join(self.hashes))
+        digest.update("\0".join(language or "" for language in self.stated_language).encode("utf-8", "replace"))
         return digest.hexdigest()
 
 
@@ -81,6 +83,7 @@ def read_corpus(store: Store, recipe: Recipe, *, window: Window | None, environm
     by_text = {text: text_hash(text) for text in set(said)}
     texts = sorted(by_text, key=by_text.__getitem__)
     position = {text: number for number, text in enumerate(texts)}
+    stated: list[str | None] = values(table, "language")
     named = np.array([user is not None for user in values(table, "user_id")], bool)[order]
     return Corpus(
         keys=keys[order],
@@ -91,6 +94,7 @@ def read_corpus(store: Store, recipe: Recipe, *, window: Window | None, environm
         created=created[order],
         texts=texts,
         hashes=[by_text[text] for text in texts],
+        stated_language=[stated[row] for row in order],
     )
 
 

@@ -22,7 +22,8 @@ __all__ = ["Network", "build_network"]
 class Network:
     """A corpus whose near duplicates are one text, with the vectors [n, d] and the graph of its texts [n].
 
-    `acts` [n] is each text's dialogue act (position in `ACTS`, -1 for a text with a subject), `flood` [t] the turns of floods.
+    `acts` [n] is each text's dialogue act (position in `ACTS`, -1 for a text with a subject), `flood` [t] the turns of floods,
+    `foreign` [t] those in a language that the encoder does not know.
     """
 
     corpus: Corpus
@@ -30,6 +31,7 @@ class Network:
     graph: NeighbourGraph
     acts: NDArray[np.int64]
     flood: NDArray[np.bool_]
+    foreign: NDArray[np.bool_]
 
     @property
     def turn_acts(self) -> NDArray[np.int64]:
@@ -38,8 +40,10 @@ class Network:
 
     @property
     def has_subject(self) -> NDArray[np.bool_]:
-        """Texts [n] that say what they are about."""
-        return self.acts < 0
+        """Texts [n] that say what they are about, at least once in a language that the encoder knows."""
+        known = np.zeros(len(self.acts), bool)
+        known[self.corpus.text_of[~self.foreign]] = True
+        return (self.acts < 0) & known
 
 
 def build_network(
@@ -50,10 +54,12 @@ def build_network(
     neighbours: int,
     flood_turns: int,
     follow_ups: str = "conversation",
+    foreign: NDArray[np.bool_] | None = None,
 ) -> Network:
     """Collapse near duplicates, find each text's neighbours, set acts and floods apart, and join what is said together.
 
-    By `follow_ups` = "conversation" a follow-up is an act; by "message" it is a text with a subject like any other.
+    By `follow_ups` = "conversation" a follow-up is an act; by "message" it is a text with a subject like any other. Turns that
+    are `foreign` [t] keep their place in the graph, so that their acts are recognised, and join nothing.
     """
     leader = collapse(build_graph(vectors, k=neighbours), corpus.weights)
     merged, rows = merge_duplicates(corpus, leader)
@@ -65,5 +71,6 @@ def build_network(
         acts = np.where(acts == follow_up, -1, acts)
     else:
         acts = np.where(follow_ups_by_use(merged, vectors[rows], graph, acts, flood), follow_up, acts)
-    counts = (acts[merged.text_of] < 0) & ~flood
-    return Network(merged, vectors[rows], with_conversations(graph, merged, counts), acts, flood)
+    foreign = np.zeros(len(merged), bool) if foreign is None else foreign
+    counts = (acts[merged.text_of] < 0) & ~flood & ~foreign
+    return Network(merged, vectors[rows], with_conversations(graph, merged, counts), acts, flood, foreign)

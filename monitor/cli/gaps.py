@@ -17,6 +17,8 @@ from monitor.published import (
     compared_with,
     examples_of,
     few_users,
+    foreign_document,
+    not_read,
     of_enough_users,
     published_report,
     published_run,
@@ -61,18 +63,30 @@ def gaps(
         shown = found[: limit or (len(found) if as_json else _SHOWN)]
         examples = examples_of(opened, [gap.examples for gap in shown], redacted=redacted)
         items = compared_items(opened, report.eval_set_ids) if as_json else {}
+        foreign = opened.atlases.foreign(run.atlas_id)
     if as_json:
         documents = [
             _document(gap, by_id[gap.topic_id], some, items, redacted)
             for gap, some in zip(shown, examples, strict=True)
         ]
         coverage = {"value": report.value, "low": report.low, "high": report.high}
-        print_json({"run": run_document(run), "verdict": report.verdict, "coverage": coverage, "gaps": documents})
+        languages = foreign_document(foreign)
+        print_json(
+            {
+                "run": run_document(run),
+                "verdict": report.verdict,
+                "coverage": coverage,
+                "languages": languages,
+                "gaps": documents,
+            }
+        )
         return
     say(report.verdict)
     say(clean(f"Window: {compared_with(run)}."))
     if len(found) < len(every):
         say(few_users(sum(gap.turns for gap in every if gap.topic_id not in by_id), least))
+    if foreign.by_language:
+        say(not_read(foreign))
     if found:
         say()
         _print(shown, examples, by_id)

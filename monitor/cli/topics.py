@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,9 @@ from monitor.published import (
     compared_with,
     examples_of,
     few_users,
+    foreign_document,
     left_out,
+    not_read,
     of_enough_users,
     published_report,
     published_run,
@@ -28,6 +31,8 @@ from monitor.wording import clean, number, range_of, share_range, short_day
 if TYPE_CHECKING:
     from monitor.store.atlases import TopicRow
     from monitor.store.reports import TopicCoverageRow
+    from monitor.store.runs import PublishedRun
+    from monitor.store.store import Store
 
 __all__ = ["app", "topics"]
 
@@ -44,6 +49,10 @@ def topics(
     level: Annotated[
         Level | None,
         typer.Option(help="Without it the table shows the middle level below the broad one, and --json all three."),
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Only turns in this language, such as de; may be given again."),
     ] = None,
     as_json: AsJson = False,
     store: StorePath = None,
@@ -63,6 +72,9 @@ def topics(
         least = settings.atlas.min_users
         whole = opened.atlases.topics(run.atlas_id)
         rows, _ = of_enough_users(whole, least)
+        if language:
+            rows = _in_languages(opened, run, rows, language)
+        foreign = opened.atlases.foreign(run.atlas_id)
         coverage = {row.topic_id: row for row in opened.reports.topic_coverage(run.report_id)}
         kept_out = opened.kept_out.by_rule()
         asked = Level.middle if level is None and not as_json else level
@@ -79,6 +91,7 @@ def topics(
                     "verdict": report.verdict,
                     "kept_out": kept_out,
                     "few_users_turns": few,
+                    "languages": foreign_document(foreign),
                     "topics": found,
                 }
             )
@@ -87,6 +100,14 @@ def topics(
     say(clean(f"Window: {compared_with(run)}."))
     if kept_out:
         say(clean(left_out(kept_out)))
+    if foreign.by_language:
+        say(not_read(foreign))
+    if language:
+        spoken = clean(", ".join(language))
+        say(f"Turns and share: of those in {spoken}. Coverage, novelty and first seen: of the whole topic.")
+        if not rows:
+            say(f"No topic has turns in {spoken}.")
+            return
     say()
     _print(list(_nested(rows)) if level is None else [(row, 0) for row in chosen], coverage)
     if few:
@@ -96,6 +117,22 @@ def topics(
         fine = sum(row.level == Level.fine.number for row in rows)
         say()
         say(f"{fine:,} fine topics lie below these: offmap topics --level fine")
+
+
+def _in_languages(
+    store: Store, run: PublishedRun, rows: Sequence[TopicRow], languages: Sequence[str]
+) -> list[TopicRow]:
+    """The topics that have turns in the languages, with the number of those turns and their share of them all."""
+    from monitor.records import Window
+    from monitor.store.statistics import Filter
+
+    window = Window(run.window_start, run.window_end)
+    sizes, total = store.statistics.topic_sizes(run.atlas_id, Filter(window, language=tuple(languages)))
+    return [
+        replace(row, turns=sizes[row.topic_id], share=sizes[row.topic_id] / total, share_low=None, share_high=None)
+        for row in rows
+        if row.topic_id in sizes
+    ]
 
 
 def _nested(rows: Sequence[TopicRow]) -> Iterator[tuple[TopicRow, int]]:

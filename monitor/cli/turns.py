@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,7 +26,7 @@ __all__ = ["turns"]
 
 _SHOWN = 20
 _LEVELS = ("broad", "middle", "fine")
-_FACTS = ("turn_key", "turn_id", "tenant", "conversation_id", "created_at")
+_FACTS = ("turn_key", "turn_id", "tenant", "conversation_id", "created_at", "language")
 
 
 def turns(
@@ -49,7 +50,7 @@ def turns(
         if topic is not None:
             table = _of_topic(table, find_topic(list(topics.values()), topic))
         if as_json:
-            print_lines(_document(row) for row in _rows(table.slice(0, limit)))
+            print_lines(_document(row) for row in _with_language(opened, _rows(table.slice(0, limit))))
         else:
             _print(opened, table, limit or _SHOWN, topics, settings)
 
@@ -77,6 +78,13 @@ def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
+def _with_language(store: Store, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows with the language that was found where the log states none."""
+    while batch := list(islice(rows, 10_000)):
+        found = store.languages.of([row["turn_key"] for row in batch if row["language"] is None])
+        yield from (row | {"language": row["language"] or found.get(row["turn_key"])} for row in batch)
+
+
 def _document(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "turn_id": row["turn_id"],
@@ -89,6 +97,7 @@ def _document(row: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": row["created_at"],
         "act": row["act"],
         "flood": row["flood"],
+        "language": row["language"],
     }
 
 
@@ -125,6 +134,8 @@ def _print(store: Store, table: pa.Table, limit: int, topics: Mapping[str, Topic
 def _topic(row: Mapping[str, Any], topics: Mapping[str, TopicRow]) -> str:
     """The middle topic's label; before it what the turn is when it makes no topic."""
     names: Sequence[str] = [row["act"]] if row["act"] else ["flood"] if row["flood"] else []
+    if row["foreign_language"]:
+        names = [*names, f"in {row['foreign_language']}, which the encoder does not know"]
     if row["middle"] in topics:
         names = [*names, topics[row["middle"]].label]
     return " in ".join(names) or "–"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.encoding.recipe import Recipe
 from monitor.records import EvalItem, EvalSet
 
@@ -21,6 +24,13 @@ class ComparedItems:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def only(self, chosen: NDArray[np.bool_]) -> ComparedItems:
+        """Those that are chosen [m]."""
+        rows = np.flatnonzero(chosen).tolist()
+        return ComparedItems(
+            [self.texts[row] for row in rows], [self.ids[row] for row in rows], [self.labels[row] for row in rows]
+        )
 
 
 def distinct_items(eval_sets: Iterable[EvalSet], recipe: Recipe) -> ComparedItems:

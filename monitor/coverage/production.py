@@ -32,5 +32,5 @@ class Production:
 
     @property
     def counted(self) -> NDArray[np.int64]:
-        """Rows of the turns that count: those with a subject that are no flood."""
-        return np.flatnonzero(~self.atlas.is_act & ~self.atlas.flood)
+        """Rows of the turns that count: those with a subject, in a language that the encoder knows, that are no flood."""
+        return np.flatnonzero(~self.atlas.is_act & ~self.atlas.flood & ~self.atlas.foreign)

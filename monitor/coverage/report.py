@@ -125,7 +125,7 @@ class _Subjects:
 
     def topics(self, production: Production, level: int) -> NDArray[np.int64]:
         found = np.full(len(self.vectors), -1, np.int64)
-        own = ~production.atlas.is_act
+        own = ~production.atlas.is_act & ~production.atlas.foreign
         found[self.number[production.corpus.text_of[own]]] = production.atlas.of_turns[level][own]
         return found
 
@@ -134,7 +134,7 @@ class _Subjects:
     ) -> pa.Table:
         """Novelty of the turns with a subject, `covered` of those that count; null for the others."""
         number = self.number[production.corpus.text_of]
-        known = number >= 0
+        known = (number >= 0) & ~production.atlas.foreign
         covered = np.full(len(number), np.nan, np.float32)
         if coverage is not None and coverage.says:
             covered[production.counted] = coverage.covered

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.atlas.assembly import microseconds
 from monitor.atlas.assignment import Anchors, assign_texts
+from monitor.atlas.languages import foreign_texts
 from monitor.clock import Clock
 from monitor.drift.look import Look
 from monitor.drift.mmd import mmd
@@ -20,6 +21,7 @@ from monitor.drift.neighbourhood import neighbourhood
 from monitor.drift.sample import DriftResult, Sample, thinned
 from monitor.drift.shares import ShareChange, share_changes
 from monitor.drift.windows import windows_before
+from monitor.encoding.languages import known_languages
 from monitor.encoding.recipe import EVAL_PROMPT, text_hash
 from monitor.errors import UsageError
 from monitor.records import EvalSet, Window, short_hash
@@ -91,7 +93,8 @@ def compare_windows(
     if against is None:
         compared = _Compared(_sample(store, look, before, rng), after, WINDOW, before)
     else:
-        compared = _Compared(_of_eval_set(store, look, store.eval_sets.load(against)), after, against, None)
+        known = known_languages(settings.encoder)
+        compared = _Compared(_of_eval_set(store, look, store.eval_sets.load(against), known), after, against, None)
     few = _too_few(compared, current, settings)
     body: dict[str, Any] = {
         "tests": [],
@@ -160,9 +163,12 @@ def _sample(store: Store, look: Look, window: Window, rng: np.random.Generator) 
     return Sample(vectors, np.stack([look.middle[rows], look.fine[rows]]), look.conversation[rows])
 
 
-def _of_eval_set(store: Store, look: Look, eval_set: EvalSet) -> Sample:
-    """Eval items as a window: each a conversation, with the topics of the turns nearest to it."""
-    hashes = [text_hash(EVAL_PROMPT.prepare(item.prompt)) for item in eval_set.items]
+def _of_eval_set(store: Store, look: Look, eval_set: EvalSet, known: frozenset[str] | None) -> Sample:
+    """Eval items as a window: each a conversation, with the topics of the turns nearest to it. Items in languages that are
+    not known are left out, like turns."""
+    prompts = [EVAL_PROMPT.prepare(item.prompt) for item in eval_set.items]
+    foreign = foreign_texts(prompts, known, store.languages.counts()).tolist()
+    hashes = [text_hash(prompt) for prompt, strange in zip(prompts, foreign, strict=True) if not strange]
     if store.vectors.missing(look.atlas.encoder, EVAL_PROMPT.name, hashes):
         raise UsageError(
             f"eval set {eval_set.name!r} was never compared: run `offmap analyse --eval-set {eval_set.name}` first"

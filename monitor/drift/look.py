@@ -25,7 +25,8 @@ __all__ = ["Look", "read_look"]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Turns [t] with a subject of their own that are no flood, in the order of their keys, and what was found about them.
+    """Turns [t] with a subject of their own, in a language that the encoder knows, that are no flood, in the order of their
+    keys, and what was found about them.
 
     `created` is microseconds since 1970, `conversation` and `user` number conversations and users, `fine` and `middle` are
     positions in `topics` (-1 for none), `covered` is nan where nothing is said.
@@ -66,6 +67,7 @@ def read_look(store: Store, settings: Settings, run: PublishedRun) -> Look:
     topics = store.atlases.topics(run.atlas_id)
     rows = store.atlases.assignments(run.atlas_id)
     rows = rows.filter(pc.and_(rows.column("act").is_null(), pc.invert(rows.column("flood"))))
+    rows = rows.filter(rows.column("foreign_language").is_null())
     turns = store.turns.read(
         Window(run.window_start, run.window_end),
         environments=settings.analysis.environments,

@@ -13,7 +13,7 @@ from monitor.store.database import Database
 from monitor.store.rows import KEY, shape
 from monitor.store.turns import traffic
 
-__all__ = ["ASSIGNMENTS", "AtlasRow", "Atlases", "LineageRow", "TopicRow", "named"]
+__all__ = ["ASSIGNMENTS", "AtlasRow", "Atlases", "ForeignTurns", "LineageRow", "TopicRow", "named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,20 @@ class LineageRow:
     shared: float
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignTurns:
+    """Of `turns` with a subject that are no flood: how many are in each language that the encoder does not know, the most
+    first."""
+
+    turns: int
+    by_language: Mapping[str, int]
+
+    @property
+    def share(self) -> float:
+        """Of all turns; 0 where there are none."""
+        return sum(self.by_language.values()) / self.turns if self.turns else 0.0
+
+
 _ATLAS = shape(AtlasRow)
 _TOPIC = shape(TopicRow, leave_out=["found_label"])
 _LINEAGE = shape(LineageRow)
@@ -83,6 +97,8 @@ ASSIGNMENTS = pa.schema(
         pa.field("flood", pa.bool_()),
         pa.field("intent", pa.string()),
         pa.field("intent_similarity", pa.float32()),
+        # Of a turn in a language that the encoder does not know: it has no topic and no coverage.
+        pa.field("foreign_language", pa.string()),
     ]
 )
 
@@ -146,10 +162,10 @@ class Atlases:
         )
 
     def unassigned(self, atlas_id: str, since: datetime, *, environments: Sequence[str] | None, limit: int) -> pa.Table:
-        """turn_key, conversation_key, user_text of turns from `since` on that the atlas lacks, in conversation order."""
+        """turn_key, conversation_key, user_text, language of turns since then that the atlas lacks, in conversation order."""
         condition, parameters = traffic(None, environments)
         return self._database.query(
-            "SELECT turn_key, conversation_key, user_text FROM turns"
+            "SELECT turn_key, conversation_key, user_text, language FROM turns"
             " ANTI JOIN (SELECT turn_key FROM assignments WHERE atlas_id = ?) USING (turn_key)"
             f" WHERE created_at >= ? AND {condition}"
             " ORDER BY conversation_key, turn_index NULLS LAST, created_at, turn_key LIMIT ?",
@@ -175,6 +191,16 @@ class Atlases:
                 "SELECT * FROM topic_lineage WHERE atlas_id = ? ORDER BY topic_id, event, other", [atlas_id]
             )
         )
+
+    def foreign(self, atlas_id: str) -> ForeignTurns:
+        """How many of the turns with a subject are in languages that the atlas's encoder does not know."""
+        found = self._database.query(
+            "SELECT foreign_language AS language, count(*) AS turns FROM assignments"
+            " WHERE atlas_id = ? AND act IS NULL AND NOT flood GROUP BY language ORDER BY turns DESC, language",
+            [atlas_id],
+        ).to_pylist()
+        unknown = {str(row["language"]): int(row["turns"]) for row in found if row["language"] is not None}
+        return ForeignTurns(sum(int(row["turns"]) for row in found), unknown)
 
     def assignments(self, atlas_id: str) -> pa.Table:
         """The columns of `ASSIGNMENTS`, ordered by turn_key."""

@@ -29,13 +29,7 @@ ERASE_WITHIN = timedelta(hours=1)
 _COLUMN = {"turn": "turn_id", "conversation": "conversation_id", "user": "user_id"}
 #: Rows that belong to one turn.
 _BY_TURN = (
-    "turns",
-    "turn_conflicts",
-    "turn_texts",
-    "assignments",
-    "turn_coverage",
-    "signals",
-    "layout",
+    *("turns", "turn_conflicts", "turn_texts", "turn_languages", "assignments", "turn_coverage", "signals", "layout"),
     "kept_out",
     "decision_turns",
 )

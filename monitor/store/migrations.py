@@ -226,6 +226,14 @@ def _curation(database: LocalDatabase) -> None:
             database.query(statement)
 
 
+def _languages(database: LocalDatabase) -> None:
+    """The language of turns whose log states none, and in the atlas that of turns which the encoder cannot read."""
+    database.query(
+        "CREATE TABLE turn_languages (turn_key UBIGINT NOT NULL, language VARCHAR NOT NULL, confidence FLOAT)"
+    )
+    database.query("ALTER TABLE assignments ADD COLUMN foreign_language VARCHAR")
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -240,6 +248,7 @@ MIGRATIONS: Sequence[Migration] = (
     _keeping_out,
     _sampling,
     _curation,
+    _languages,
 )
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from monitor.records import Window
 from monitor.store.database import Database
+from monitor.store.languages import TurnLanguages, spoken
 from monitor.store.turns import traffic
 
 __all__ = ["FILTERS", "Filter", "Statistics"]
@@ -36,7 +37,11 @@ class Filter:
         parts = [found]
         for name in FILTERS:
             values = getattr(self, name)
-            if values:
+            if values and name == "language":
+                found, more = spoken(values)
+                parts.append(found)
+                parameters += more
+            elif values:
                 parts.append(f"list_contains(?::VARCHAR[], turns.{name})")
                 parameters.append(list(values))
         return " AND ".join(parts), parameters
@@ -77,8 +82,8 @@ class Statistics:
             f"SELECT date_trunc('{_unit(unit)}', turns.created_at)::TIMESTAMP AS start,"
             f" CASE WHEN list_contains(?::VARCHAR[], a.{level}) THEN a.{level} END AS topic, count(*) AS turns"
             " FROM assignments a JOIN turns USING (turn_key)"
-            f" WHERE a.atlas_id = ? AND a.act IS NULL AND NOT a.flood AND {condition}"
-            " GROUP BY start, topic ORDER BY start",
+            f" WHERE a.atlas_id = ? AND a.act IS NULL AND NOT a.flood"
+            f" AND a.foreign_language IS NULL AND {condition} GROUP BY start, topic ORDER BY start",
             [list(topics), atlas_id, *parameters],
         )
 
@@ -119,6 +124,22 @@ class Statistics:
         keys: list[Any] = found.column(0).to_pylist()
         return keys, int(total or 0)
 
+    def topic_sizes(self, atlas_id: str, chosen: Filter) -> tuple[dict[str, int], int]:
+        """Turns with a subject of each topic, of all levels, and of all topics; a topic without any is left out."""
+        condition, parameters = chosen.condition()
+        found = self._database.query(
+            "SELECT a.broad, a.middle, a.fine, count(*) AS turns FROM assignments a JOIN turns USING (turn_key)"
+            f" WHERE a.atlas_id = ? AND a.act IS NULL AND NOT a.flood AND a.foreign_language IS NULL AND {condition}"
+            " GROUP BY a.broad, a.middle, a.fine",
+            [atlas_id, *parameters],
+        ).to_pylist()
+        sizes: dict[str, int] = {}
+        for row in found:
+            for level in _LEVELS:
+                if row[level] is not None:
+                    sizes[row[level]] = sizes.get(row[level], 0) + int(row["turns"])
+        return sizes, sum(int(row["turns"]) for row in found)
+
     def conversation_of(self, keys: Sequence[int]) -> pa.Table:
         """turn_key, conversation_key of every turn of the conversations that the given turns belong to, in order."""
         asked = pa.table({"turn_key": pa.array(list(keys), pa.uint64())})
@@ -154,6 +175,8 @@ class Statistics:
     def values(self, field: str, limit: int = 50) -> list[str]:
         """The most frequent values of a field that turns can be filtered by."""
         assert field in FILTERS
+        if field == "language":
+            return list(TurnLanguages(self._database).counts(limit))
         found = self._database.query(
             f"SELECT {field} FROM turns WHERE {field} IS NOT NULL GROUP BY {field} ORDER BY count(*) DESC, {field} LIMIT ?",
             [limit],

@@ -32,6 +32,7 @@ from monitor.store.exports import Exports
 from monitor.store.history import CoverageHistory
 from monitor.store.jobs import Jobs
 from monitor.store.kept_out import KeptOut
+from monitor.store.languages import TurnLanguages
 from monitor.store.late_facts import LateFacts
 from monitor.store.layouts import Layouts
 from monitor.store.leases import Leases
@@ -63,6 +64,7 @@ class Store:
         self._database = database
         self.turns = Turns(database)
         self.kept_out = KeptOut(database)
+        self.languages = TurnLanguages(database)
         self.events = Events(database)
         self.late_facts = LateFacts(database, self.turns)
         self.vectors = Vectors(database)

@@ -19,7 +19,7 @@ EXTRA = {"share_low", "share_high", "rank", "conversations", "low", "high", "nov
 
 def test_the_shape_of_the_gaps(built: Offmap) -> None:
     found = built.done("gaps", "--json").json
-    assert set(found) == {"run", "verdict", "coverage", "gaps"}
+    assert set(found) == {"run", "verdict", "coverage", "languages", "gaps"}
     assert set(found["coverage"]) == {"value", "low", "high"}
     assert 0 <= found["coverage"]["low"] <= found["coverage"]["value"] <= found["coverage"]["high"] <= 1
     topics = {topic["id"] for topic in built.done("topics", "--json").json["topics"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 from cli_support import Offmap
 
 KEYS = {"turn_id", "topics", "intent", "novelty", "covered"}
-EXTRA = {"tenant", "conversation_id", "created_at", "act", "flood"}
+EXTRA = {"tenant", "conversation_id", "created_at", "act", "flood", "language"}
 
 
 def test_a_line_of_json_a_turn(built: Offmap) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -35,8 +36,13 @@ def turns() -> list[Turn]:
     ]
 
 
-def assign(store: Store, rows: list[tuple[Turn, str | None, str | None, bool]], atlas_id: str = "a1") -> None:
-    """Turns with their topic on every level, act and flood."""
+def assign(
+    store: Store,
+    rows: list[tuple[Turn, str | None, str | None, bool]],
+    atlas_id: str = "a1",
+    foreign: Mapping[int, str] | None = None,
+) -> None:
+    """Turns with their topic on every level, act and flood; `foreign` languages by turn key."""
     columns = {
         "turn_key": [turn.key for turn, *_ in rows],
         "text_hash": [turn.key.to_bytes(16, "big") for turn, *_ in rows],
@@ -45,6 +51,7 @@ def assign(store: Store, rows: list[tuple[Turn, str | None, str | None, bool]], 
         "flood": [flood for *_, flood in rows],
         "intent": [None] * len(rows),
         "intent_similarity": [None] * len(rows),
+        "foreign_language": [(foreign or {}).get(turn.key) for turn, *_ in rows],
     }
     store.atlases.append(
         atlas_id, pa.table({name: pa.array(columns[name], ASSIGNMENTS.field(name).type) for name in ASSIGNMENTS.names})

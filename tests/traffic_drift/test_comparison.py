@@ -204,7 +204,10 @@ def test_too_few_turns_say_so(store: Store, before: int, after: int) -> None:
 
 
 def eval_set(store: Store, sample: Sample, name: str = "mine") -> None:
-    items = tuple(EvalItem(item_id=str(number), prompt=f"question {number}") for number in range(len(sample)))
+    items = tuple(
+        EvalItem(item_id=str(number), prompt=f"where is the parcel with the number {number}")
+        for number in range(len(sample))
+    )
     store.eval_sets.save(EvalSet(name, "1", START, items))
     hashes = [text_hash(EVAL_PROMPT.prepare(item.prompt)) for item in items]
     store.vectors.append(ENCODER, EVAL_PROMPT.name, hashes, sample.vectors)
