@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import ACTS, example_texts, recognise_acts
-from monitor.atlas.assignment import Anchors, assign_texts
+from monitor.atlas.assignment import Anchors, assign_texts, nearest_anchors, place_texts
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
 from monitor.encoding.cache import encode_missing
@@ -30,11 +30,15 @@ _ROUND = 2_000
 
 @dataclass(frozen=True, slots=True)
 class _Atlas:
-    """The published atlas as anchors: one text a row, and the names of the classes of each level."""
+    """The published atlas as anchors: one text a row, and the names of the classes of each level.
+
+    `on_map` holds the hashes of the texts that its map shows: each is on it once.
+    """
 
     row: AtlasRow
     anchors: Anchors
     names: tuple[NDArray[np.object_], ...]
+    on_map: set[bytes]
 
 
 class Assigner:
@@ -78,7 +82,9 @@ class Assigner:
         row_of = {hash_: row for row, hash_ in enumerate(hashes)}
         texts = np.array([row_of[text_hash(text)] for text in said], np.int64)
         acts = self._acts([by_hash[hash_] for hash_ in hashes], vectors)
-        classes = assign_texts(vectors, atlas.anchors, k=self._settings.atlas.neighbours)[:, texts]
+        k = self._settings.atlas.neighbours
+        near = nearest_anchors(vectors, atlas.anchors, k=k)
+        classes = assign_texts(vectors, atlas.anchors, k=k, near=near)[:, texts]
         is_act = acts[texts] >= 0
         classes[:3] = _with_conversation(classes[:3], turns.column("conversation_key").to_numpy(), is_act)
         found = [
@@ -97,6 +103,12 @@ class Assigner:
             keys: list[int] = values(turns, "turn_key")
             self._store.vectors.note_texts(USER_TEXT.name, keys, [hashes[text] for text in texts.tolist()])
             self._store.atlases.append(atlas.row.atlas_id, pa.table(rows).select(ASSIGNMENTS.names))
+            shown = _first_of_each(texts, (classes[1] >= 0) & ~is_act)
+            places = place_texts(near, atlas.anchors)[texts[shown]]
+            unseen = np.array([hashes[text] not in atlas.on_map for text in texts[shown].tolist()], bool)
+            new = np.isfinite(places).all(axis=1) & unseen
+            self._store.layouts.append(atlas.row.atlas_id, np.array(keys, np.uint64)[shown[new]], places[new])
+        atlas.on_map.update(hashes[text] for text in texts[shown[new]].tolist())
         return turns.num_rows
 
     def _waiting(self, atlas: _Atlas, since: Any) -> pa.Table:
@@ -127,7 +139,19 @@ class Assigner:
             encoded = table.column(column).combine_chunks().dictionary_encode()
             names.append(np.array(encoded.dictionary.to_pylist(), dtype=object))
             classes.append(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64))
-        return _Atlas(row, Anchors(vectors, np.stack(classes)), tuple(names))
+        on_map = self._store.layouts.of_texts(atlas_id)
+        place = dict(
+            zip(values(on_map, "text_hash"), zip(values(on_map, "x"), values(on_map, "y"), strict=True), strict=True)
+        )
+        nowhere = (float("nan"), float("nan"))
+        places = np.array([place.get(hash_, nowhere) for hash_ in first], np.float32).reshape(-1, 2)
+        return _Atlas(row, Anchors(vectors, np.stack(classes), places), tuple(names), set(place))
+
+
+def _first_of_each(texts: NDArray[np.int64], asked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Rows of the first turn of each text [t] among those asked for."""
+    rows = np.flatnonzero(asked)
+    return rows[np.sort(np.unique(texts[rows], return_index=True)[1])]
 
 
 def _with_conversation(
