@@ -41,8 +41,9 @@ _MOST_CELLS = 700
 
 #: How far a place moves at most in one iteration.
 _LONGEST_STEP = 5.0
-#: A pull to the middle, or what has no neighbours would fly away.
-_GRAVITY = 0.0005
+#: No place lies farther from the middle than this many root mean squares (a full disc's rim is at 1.4): what has no edges
+#: to the rest would fly away, and the rest be a speck.
+_FARTHEST = 2.2
 #: The share of the way back that a held topic's mean goes in each iteration.
 _HOLD = 0.2
 
@@ -177,12 +178,19 @@ def settle(start: Places, affinities: Affinities, stages: Sequence[Stage], held:
             length = np.sqrt((step**2).sum(axis=1, keepdims=True))
             step *= np.minimum(1, np.float32(_LONGEST_STEP) / np.maximum(length, np.float32(1e-9)))
             velocity = np.float32(stage.momentum) * velocity - step
-            places = places * np.float32(1 - _GRAVITY) + velocity
+            places = places + velocity
             if held is None or sizes is None:
                 places = places - places.mean(axis=0, dtype=np.float64).astype(np.float32)
             else:
                 places = _pulled_back(places, held, sizes)
+            places = _within(places)
     return places
+
+
+def _within(places: Places) -> Places:
+    squares = (places**2).sum(axis=1, keepdims=True)
+    farthest = np.float32(_FARTHEST) * np.sqrt(squares.mean(dtype=np.float64)).astype(np.float32)
+    return places * np.minimum(1, farthest / np.sqrt(np.maximum(squares, np.float32(1e-12))))
 
 
 def _pulled_back(places: Places, held: Anchored, sizes: NDArray[np.int64]) -> Places:

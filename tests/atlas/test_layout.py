@@ -178,7 +178,7 @@ def test_texts_without_neighbours_do_not_fly_away() -> None:
     assert isinstance(cut, NeighbourGraph)
     places = lay_out(cut, vectors, topics)
     assert np.isfinite(places).all()
-    assert np.abs(places).max() < 6
+    assert np.abs(places).max() < 3
 
 
 def test_no_texts_have_no_places_and_one_lies_in_the_middle() -> None:
