@@ -45,7 +45,7 @@ _LONGEST_STEP = 5.0
 #: to the rest would fly away, and the rest be a speck.
 _FARTHEST = 2.2
 #: The share of the way back that a held topic's mean goes in each iteration.
-_HOLD = 0.2
+_HOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _spread(at: Places, cells: int) -> tuple[NDArray[np.int64], Places]:
 
 
 def settle(start: Places, affinities: Affinities, stages: Sequence[Stage], held: Anchored | None = None) -> Places:
-    """Places [n, 2] after all stages, their mean in the middle; the means of the groups in `held` stay nearly where they are.
+    """Places [n, 2] after all stages, their mean in the middle; the means of the groups in `held` where they are held.
 
     Gradient descent with momentum; a place's rate grows while it goes on in one direction and falls when it turns. One rate
     for both axes: one for each, as t-SNE has it, aligns islands in rows and columns.
@@ -182,9 +182,9 @@ def settle(start: Places, affinities: Affinities, stages: Sequence[Stage], held:
             if held is None or sizes is None:
                 places = places - places.mean(axis=0, dtype=np.float64).astype(np.float32)
             else:
-                places = _pulled_back(places, held, sizes)
+                places = _pulled_back(places, held, sizes, _HOLD)
             places = _within(places)
-    return places
+    return places if held is None or sizes is None else _pulled_back(places, held, sizes, 1.0)
 
 
 def _within(places: Places) -> Places:
@@ -193,11 +193,11 @@ def _within(places: Places) -> Places:
     return places * np.minimum(1, farthest / np.sqrt(np.maximum(squares, np.float32(1e-12))))
 
 
-def _pulled_back(places: Places, held: Anchored, sizes: NDArray[np.int64]) -> Places:
+def _pulled_back(places: Places, held: Anchored, sizes: NDArray[np.int64], part: float) -> Places:
     inside = held.groups >= 0
     groups, count = held.groups[inside], np.maximum(sizes, 1)
     sums = [np.bincount(groups, places[inside, axis], len(sizes)) for axis in range(2)]
-    shift = _HOLD * (held.centres - np.stack(sums, axis=1) / count[:, None])
+    shift = part * (held.centres - np.stack(sums, axis=1) / count[:, None])
     moved = places.copy()
     moved[inside] += shift[groups].astype(np.float32)
     return moved

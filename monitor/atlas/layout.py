@@ -127,6 +127,8 @@ def _laid_out(
     scale = np.float32(balanced_scale(start - middle + jitter, affinities, again[-1].exaggeration))
     held = Anchored(earlier.groups, (earlier.centres - middle) * scale)
     places = settle((start - middle) * scale + jitter, affinities, again, held)
+    if len(np.unique(earlier.groups[earlier.groups >= 0])) >= 3:  # they hold the whole map
+        return (places / scale + middle).astype(np.float32)
     return _aligned(places, earlier, middle, scale)
 
 
