@@ -190,7 +190,7 @@ def settle(start: Places, affinities: Affinities, stages: Sequence[Stage], held:
 def _within(places: Places) -> Places:
     squares = (places**2).sum(axis=1, keepdims=True)
     farthest = np.float32(_FARTHEST) * np.sqrt(squares.mean(dtype=np.float64)).astype(np.float32)
-    return places * np.minimum(1, farthest / np.sqrt(np.maximum(squares, np.float32(1e-12))))
+    return np.asarray(places * np.minimum(1, farthest / np.sqrt(np.maximum(squares, np.float32(1e-12)))), np.float32)
 
 
 def _pulled_back(places: Places, held: Anchored, sizes: NDArray[np.int64], part: float) -> Places:

@@ -128,7 +128,7 @@ def _laid_out(
     held = Anchored(earlier.groups, (earlier.centres - middle) * scale)
     places = settle((start - middle) * scale + jitter, affinities, again, held)
     if len(np.unique(earlier.groups[earlier.groups >= 0])) >= 3:  # they hold the whole map
-        return (places / scale + middle).astype(np.float32)
+        return np.asarray(places / scale + middle, np.float32)
     return _aligned(places, earlier, middle, scale)
 
 
@@ -152,7 +152,7 @@ def _aligned(places: Places, earlier: Earlier, middle: Places, scale: np.float32
     if known.sum() < 3:
         target, known = earlier.near, _known(earlier.near)
     if not known.any():
-        return (places / scale + middle).astype(np.float32)
+        return np.asarray(places / scale + middle, np.float32)
     here, there = places[known].astype(np.float64), target[known].astype(np.float64)
     here_middle, there_middle = here.mean(axis=0), there.mean(axis=0)
     # As complex numbers a turn with a scale is one factor. Sums, not a decomposition: no BLAS, and no mirror images.
@@ -160,7 +160,7 @@ def _aligned(places: Places, earlier: Earlier, middle: Places, scale: np.float32
     size = float((np.abs(a) ** 2).sum())
     factor = complex((np.conj(a) * b).sum() / size) if size else 0j
     if abs(factor) * float(scale) < 0.1:  # what stayed says nothing of directions
-        return (places / scale + middle).astype(np.float32)
+        return np.asarray(places / scale + middle, np.float32)
     turned = (places.astype(np.float64) - here_middle) @ np.array(
         [[factor.real, factor.imag], [-factor.imag, factor.real]]
     )
