@@ -149,7 +149,7 @@ def measured(texts: list[str], runs: int) -> dict:
             "warm": round(its[f"warm_{kind}"] / mine[f"warm_{kind}"], 1),
             "cold_with_our_graph": round(its[f"cold_{kind}"] / (mine[f"cold_{kind}"] + search), 1),
             "warm_with_our_graph": round(its[f"warm_{kind}"] / (mine[f"warm_{kind}"] + search), 1),
-            "warm_with_the_graph_given_to_both": round(its[f"graph given_{kind}"] / mine[f"warm_{kind}"], 1),
+            "with_the_graph_given_to_both_first_call": round(its[f"graph given_{kind}"] / mine[f"warm_{kind}"], 1),
         }
     found["trustworthiness_ratio"] = round(mine["trustworthiness"] / its["trustworthiness"], 4)
     n = len(texts)
