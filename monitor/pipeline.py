@@ -130,10 +130,11 @@ def analyse(
                     follow_ups=settings.analysis.follow_ups,
                     foreign=languages.outside(known),
                 )
+                decided = read_decided(store, network.corpus, decisions)
+                network = network.with_subjects(decided.locked_texts())
             reused = store.atlases.load(ids.atlas_id) is not None
             with step("topics", done):
                 if not reused:
-                    decided = read_decided(store, network.corpus, decisions)
                     draft = _fit(store, encoder, network, languages, examples, decided, ids, settings)
                     _write_atlas(store, draft, corpus, encoder, ids, window, settings, clock)
                 if not store.layouts.drawn(ids.atlas_id):  # also after a kill between the atlas and its map

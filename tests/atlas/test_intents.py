@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -152,6 +152,7 @@ def test_an_intent_without_examples_is_never_chosen() -> None:
     assert 1 not in found.tolist()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_texts_changes_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)
