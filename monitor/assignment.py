@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,16 @@ class Assigner:
             return self._chosen
         return remake_encoder(row.encoder, orjson.loads(row.parameters).get("encoder", {}), self._settings.encoder)
 
+    def _known(self, row: AtlasRow) -> frozenset[str] | None:
+        """The languages that the atlas's encoder knows; `encoder.languages` is about the one that the settings choose."""
+        if row.encoder == self._chosen.name:
+            return known_languages(self._settings.encoder)
+        parts = orjson.loads(row.parameters).get("encoder", {})
+        former = replace(
+            self._settings.encoder, kind=parts.get("kind", "onnx"), model=parts.get("model", ""), languages=()
+        )
+        return known_languages(former)
+
     def _round(self, atlas: _Atlas, encoder: Encoder, since: Any) -> int:
         turns = self._waiting(atlas, since)
         while self._store.kept_out.mark_new(self._settings.analysis.keep_out, turns):
@@ -125,7 +135,7 @@ class Assigner:
             values(turns, "language"),
             shares=self._shares,
         )
-        foreign = spoken.outside(known_languages(self._settings.encoder)) & ~is_act
+        foreign = spoken.outside(self._known(atlas.row)) & ~is_act
         classes[:, foreign] = -1
         classes[:3] = _with_conversation(classes[:3], turns.column("conversation_key").to_numpy(), is_act)
         found = [
