@@ -172,7 +172,7 @@ def _model() -> tuple[list[str], _Evidence]:
     """The labels of py3langid's model, and its evidence."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # it reads its model: only where it is needed
 
-    identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)  # type: ignore[no-untyped-call]
+    identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     labels: list[str] = [normal_code(label) or label for label in identifier.nb_classes]
     width = len(labels)
 
