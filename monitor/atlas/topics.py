@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import inherit_topics
+from monitor.atlas.affinity import topic_graph
 from monitor.atlas.communities import Communities, hdbscan_communities, leiden_communities
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.labels import Label, label_topics, most_central, presentable
@@ -35,7 +36,8 @@ class Topics:
 def find_topics(network: Network, settings: AtlasSettings) -> Topics:
     """Communities among the texts that have a subject; the others have none."""
     corpus, vectors, has_subject = network.corpus, network.vectors, network.has_subject
-    subjects = network.graph.among(has_subject)
+    talk = network.graph.among(has_subject).talk
+    subjects = topic_graph(vectors[has_subject], k=settings.neighbours, talk=talk)
     if settings.clusterer == "hdbscan":
         found = hdbscan_communities(vectors[has_subject], subjects, settings)
     else:
