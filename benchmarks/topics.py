@@ -96,6 +96,9 @@ def main() -> int:
     parser.add_argument(
         "--evoc-python", default=sys.executable, help="a Python that has evoc; left out where it has not"
     )
+    parser.add_argument(
+        "--vectors", type=Path, help="folder with clinc150.npy and banking77.npy, rather than encoding here"
+    )
     arguments = parser.parse_args()
     data = Path(os.environ.get("OFFMAP_DATA", ROOT.parent / "shared" / "data"))
     clinc, banking = data / "clinc150" / "data_full.json", data / "banking77"
@@ -107,22 +110,26 @@ def main() -> int:
         methods["evoc"] = (EVOC, arguments.evoc_python)
     else:
         print(f"EVoC is left out: {arguments.evoc_python} cannot import evoc (see --evoc-python)", file=sys.stderr)
-    result = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, shared",
-        "clinc150": compare(methods, *read_clinc(clinc), runs=arguments.runs),
-        "banking77_held_out": compare(methods, *read_banking(banking), runs=1),
+    sets = {"clinc150": (*read_clinc(clinc), arguments.runs), "banking77": (*read_banking(banking), 1)}
+    result: dict = {
+        "machine": f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, shared",
     }
+    for name, (texts, labels, runs) in sets.items():
+        vectors = encode(texts) if arguments.vectors is None else np.load(arguments.vectors / f"{name}.npy")
+        result[name] = compare(methods, texts, labels, vectors.astype(np.float32), runs=runs)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
     return 0
 
 
-def compare(methods: dict[str, tuple[str, str]], texts: list[str], labels: list[str], *, runs: int) -> dict:
+def compare(
+    methods: dict[str, tuple[str, str]], texts: list[str], labels: list[str], given: np.ndarray, *, runs: int
+) -> dict:
     measured: dict[str, list[dict]] = {name: [] for name in methods}
     found: dict[str, list[np.ndarray]] = {name: [] for name in methods}
     with tempfile.TemporaryDirectory() as folder:
         vectors = Path(folder) / "vectors.npy"
-        np.save(vectors, encode(texts))
+        np.save(vectors, given)
         (Path(folder) / "texts.json").write_text(json.dumps(texts))
         for _ in range(runs):
             for name, (code, python) in methods.items():

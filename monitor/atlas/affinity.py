@@ -82,7 +82,8 @@ def main_directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def _on_grid(rows: NDArray[np.float64]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-9)
-    return (np.round(unit / _GRID) * _GRID).astype(np.float32)
+    found: NDArray[np.float32] = (np.round(unit / _GRID) * _GRID).astype(np.float32)
+    return found
 
 
 def _weights(graph: NeighbourGraph) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ __all__ = ["LEVELS", "Communities", "hdbscan_communities", "leiden_communities"]
 LEVELS = ("broad", "middle", "fine")
 
 #: Topics of the middle level for each fine one, and of the broad level for each middle one, where resolutions are 0.
-_MIDDLE_PART, _BROAD_PART = 0.5, 0.6
+_MIDDLE_PART, _BROAD_PART = 0.6, 0.5
 
 #: UMAP's spectral start fails on fewer points than about three times its neighbours.
 _LEAST_FOR_UMAP = 50

@@ -33,21 +33,24 @@ _LOWEST, _HIGHEST, _HALVINGS = 0.05, 100.0, 8
 
 
 def likeliest_communities(adjacency: csr_matrix, *, seed: int) -> NDArray[np.int64]:
-    """Communities [n] under which the graph is likeliest by `planted_likelihood`.
+    """Communities [n] by Leiden at the resolution under which the graph is likeliest by `planted_likelihood`.
 
-    Leiden runs once, at a resolution that is too high; its small communities are merged at one resolution after another,
-    which costs milliseconds, and the likeliest merger is returned (the coarser of equals).
+    Leiden runs once at a resolution that is too high; its small communities are merged at one resolution after another,
+    which costs milliseconds, and the one with the likeliest merger is taken (the lower of equals). Leiden then runs at it
+    on the texts themselves: small communities that talk made may join the wrong ones, and a merger cannot part them.
     """
     start = _START
     for _ in range(_DOUBLINGS + 1):
-        small = leiden(adjacency, resolution=start, seed=seed)
-        between = between_communities(adjacency, small)
-        tried = [(step, merged(between, resolution=start * _STEP**step, seed=seed)) for step in reversed(range(_STEPS))]
-        best, labels = max(tried, key=lambda pair: planted_likelihood(between, pair[1]))
+        between = between_communities(adjacency, leiden(adjacency, resolution=start, seed=seed))
+        likelihoods = [
+            planted_likelihood(between, merged(between, resolution=start * _STEP**step, seed=seed))
+            for step in range(_STEPS)
+        ]
+        best = max(range(_STEPS), key=lambda step: (likelihoods[step], step))
         if _STEP**best <= 0.5:
             break
         start *= 2.0
-    return numbered_by_first(labels[small])
+    return leiden(adjacency, resolution=start * _STEP**best, seed=seed)
 
 
 def coarser_communities(
