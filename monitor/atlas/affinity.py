@@ -51,13 +51,17 @@ def topic_graph(vectors: NDArray[np.float32], *, k: int, talk: csr_matrix | None
 
 def affinity(graph: NeighbourGraph) -> csr_matrix:
     """Symmetric weights [n, n] that communities are found in: an edge where either is among the other's neighbours."""
-    n, k = graph.indices.shape
-    rows = np.repeat(np.arange(n), k)
-    columns = np.where(graph.indices >= 0, graph.indices, rows.reshape(n, k)).ravel()
-    directed = csr_matrix((_weights(graph).ravel(), (rows, columns)), shape=(n, n))
+    # Made row by row, without the 2 GB of row numbers and copies that a million texts would take.
+    n = len(graph)
+    there = graph.indices >= 0
+    weights = _squared(graph.cosines[there])
+    ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+    directed = csr_matrix((weights, graph.indices[there], ends.astype(np.int32)), shape=(n, n))
     directed.eliminate_zeros()
-    directed = directed + graph.talk
-    return directed.maximum(directed.T).tocsr()
+    directed.sort_indices()
+    if graph.talk.nnz:
+        directed = directed + graph.talk
+    return directed.maximum(directed.T.tocsr())
 
 
 def main_directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,4 +91,11 @@ def _on_grid(rows: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _weights(graph: NeighbourGraph) -> NDArray[np.float64]:
-    return np.clip(graph.cosines.astype(np.float64), 0.0, 1.0) ** _POWER * (graph.indices >= 0)
+    return _squared(graph.cosines) * (graph.indices >= 0)
+
+
+def _squared(cosines: NDArray[np.float32]) -> NDArray[np.float64]:
+    weights = cosines.astype(np.float64)
+    np.clip(weights, 0.0, 1.0, out=weights)
+    weights **= _POWER
+    return weights
