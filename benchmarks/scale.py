@@ -158,6 +158,18 @@ def main() -> int:
         step: exponent({int(n): one["steps"][step] for n, one in result["fit"].items()})
         for step in ("neighbours", "duplicates", "among_leaders", "topic_graph", "leiden")
     }
+    result["table"] = [
+        {
+            "vectors": int(n),
+            "fit, seconds": one["seconds"],
+            "microseconds a vector": one["microseconds_a_vector"],
+            "peak memory, GiB": one["peak_gib"],
+            "recall of neighbours": one["recall"],
+            "a turn assigned, ms, median": result["assignment"][n]["p50_ms"],
+            "99th percentile": result["assignment"][n]["p99_ms"],
+        }
+        for n, one in result["fit"].items()
+    ]
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
     return 0

@@ -307,6 +307,7 @@ BENCHMARKS: dict[str, Callable[[Results], str]] = {
     "encoding": encoding_table,
     "ingest": ingest_table,
     "growth": growth_table,
+    "scale": plain_table,
     "streaming": streaming_table,
     "static_vectors": plain_table,
     "encoder_switch": plain_table,

@@ -38,6 +38,9 @@ _LEARNT_FROM, _BLOCK = 5_000, 16_384
 #: these are chosen from.
 _TOGETHER, _ALONE, _CHOICE = 6, 40, 96
 
+#: Of more cells than this (50,000 vectors) a text's neighbours lie in more: these grow as the number of cells to this power.
+_GROWS_FROM, _GROWTH = 250, 0.2
+
 #: Cells are crowded when they hold this many times as much as they were made for.
 _CROWDED = 3
 
@@ -198,7 +201,9 @@ class _Search:
         self._index = index
         self._new = asking[index.rows]
         self._best = np.full((len(index), k), NONE, np.int64) if known is None else packed(*known)[index.rows]
-        self._around = index.cells.around(index.cells.centroids, _CHOICE)
+        grown = max(1.0, len(index.cells) / _GROWS_FROM) ** _GROWTH
+        self._alone = round(grown * _ALONE)
+        self._around = index.cells.around(index.cells.centroids, round(grown * _CHOICE))
 
     def found(self) -> Found:
         cells = len(self._index.cells)
@@ -229,7 +234,7 @@ class _Search:
         keys[asking[:, None] == places] = NONE
         self._best[asking] = least(keys, self._best.shape[1])
         own = _scores(index.cells.coordinates(queries / np.float32(UNIT)), index.cells.centroids[around])
-        chosen = np.argsort(-own, axis=1, kind="stable")[:, :_ALONE]
+        chosen = np.argsort(-own, axis=1, kind="stable")[:, : self._alone]
         which, what = np.nonzero(chosen >= _TOGETHER)
         return gains, asking[which].astype(np.int32), around[chosen[which, what]].astype(np.int32)
 
