@@ -14,12 +14,15 @@ from monitor.wording import cut
 __all__ = ["Ratio", "ratio_dots"]
 
 #: The name of a row takes no more of a narrow figure than this.
-_LONGEST = 26
+_LONGEST = 22
 #: Beyond these a whisker leaves the figure: the numbers beside it say how far.
 _LOW, _HIGH = 0.01, 100.0
-_FINE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-#: Where the figure spans more than so many times, there is room for fewer.
-_COARSE, _FEW = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0), 15.0
+#: Marks of the axis, by how many times the figure spans: a phone has room for some five.
+_TICKS = (
+    (8.0, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)),
+    (80.0, (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)),
+    (math.inf, (0.01, 0.1, 1.0, 10.0, 100.0)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def ratio_dots(rows: Sequence[Ratio]) -> go.Figure:
         )
     figure.add_vline(x=1, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
     low, high = _range(rows)
-    ticks = _FINE if high / low < _FEW else _COARSE
+    ticks = next(ticks for most, ticks in _TICKS if high / low <= most)
     return finished(
         figure,
         height=44 + 26 * max(1, len(rows)),

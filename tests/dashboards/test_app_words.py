@@ -59,6 +59,13 @@ def test_dots_stand_where_their_numbers_are() -> None:
     assert ratio_dots([]).layout.height > 0
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.9, 1.2), (0.3, 2.0), (0.2, 7.0), (0.01, 90.0)])
+def test_an_axis_has_some_marks_and_not_too_many(low: float, high: float) -> None:
+    axis = ratio_dots([Ratio("x", 1.0, low, high, True)]).layout.xaxis
+    marks = [tick for tick in axis.tickvals if axis.range[0] <= np.log10(tick) <= axis.range[1]]
+    assert 1 <= len(marks) <= 5 and 1.0 in marks
+
+
 def test_days_of_a_list_are_coloured_from_the_current_window_on() -> None:
     figure = watch_days([(date(2026, 3, 1), 0), (date(2026, 3, 2), 4), (date(2026, 3, 3), 2)], date(2026, 3, 3))
     [bars] = figure.data
