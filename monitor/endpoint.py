@@ -96,6 +96,8 @@ class Endpoint:
         attempt.
         """
         self.given_up = threading.Event()
+        #: How many requests were sent, those that came to nothing included; threads that ask at once may lose one.
+        self.requests = 0
         self._address, self._wait, self._deadline = address, wait or self.given_up.wait, deadline
         self._parts = _parsed(address)
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -145,10 +147,12 @@ class Endpoint:
         if timeout <= 0:
             raise _Passing("no time is left")
         late = threading.Event()
+        slow = f"no answer within {timeout:.3g} s, setting {self._address.section}.timeout_seconds"
         try:
             connection = self._connect(timeout)
             watch = self._watch(connection.sock, timeout, late)
             try:
+                self.requests += 1
                 connection.request("POST", self._parts.path.rstrip("/") + path, body, self._headers)
                 with connection.getresponse() as answer:
                     content = answer.read(_MOST_BYTES + 1)
@@ -156,17 +160,15 @@ class Endpoint:
                 watch.cancel()
                 connection.close()
         except TimeoutError:
-            raise _Passing(
-                f"no answer within {timeout:.3g} s, setting {self._address.section}.timeout_seconds"
-            ) from None
+            raise _Passing(slow) from None
         except ssl.SSLError as error:
             if late.is_set():
-                raise _Passing(f"no whole answer within {timeout:.3g} s") from None
+                raise _Passing(slow) from None
             raise ModelError(f"{self.where} has a certificate that is not accepted: {error.reason}") from None
         except (OSError, http.client.HTTPException) as error:
-            raise _Passing(f"no whole answer within {timeout:.3g} s" if late.is_set() else _reason(error)) from None
+            raise _Passing(slow if late.is_set() else _reason(error)) from None
         if late.is_set():
-            raise _Passing(f"no whole answer within {timeout:.3g} s")
+            raise _Passing(slow)
         self._judge(answer.status, content, answer.headers.get("Retry-After"))
         return content
 
