@@ -9,6 +9,8 @@ EXTRA = {
     "share_low",
     "share_high",
     "found_label",
+    "local_label",
+    "named_by",
     "low",
     "high",
     "conversations",
