@@ -22,8 +22,8 @@ from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import map_points, topic_over_time
 from dashboards.state import Selection
 from monitor.published import few_users
-from monitor.store.atlases import LineageRow, TopicRow
-from monitor.wording import clean, counted, percent, range_of, share, share_range, short_day
+from monitor.store.atlases import PERSON, LineageRow, TopicRow
+from monitor.wording import clean, counted, cut, percent, range_of, share, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
@@ -223,7 +223,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
     names = {**context.store.curation.names(), **{one.topic_id: one.label for one in shown.topics}}
     parts = [one for one in shown.topics if one.parent == topic.topic_id]
     facts = [
-        *([["found as", clean(topic.found_label)]] if topic.found_label else []),
+        *([["found as", clean(topic.found_label)]] if topic.found_label and topic.named_by == PERSON else []),
         ["keywords", ", ".join(clean(word) for word in topic.keywords)],
         ["level", LEVELS[topic.level]],
         ["covered", range_of(known.coverage, known.low, known.high) if known else "–"],
@@ -250,6 +250,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
     return page(
         clean(topic.label),
         f"A {LEVELS[topic.level]} topic, of the analysis {shown.days}.",
+        *_called(topic),
         *decided_note(context, selection),
         dmc.Group(
             [
@@ -284,6 +285,14 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
         topic_words_card(topic.topic_id),
         talks_card(context, selection, shown, topic),
     )
+
+
+def _called(topic: TopicRow) -> list[Any]:
+    """Under a name that a model gave: whose it is, and the label that was found."""
+    if topic.named_by in (None, PERSON):
+        return []
+    said = f"Called by {cut(topic.named_by or '', 60)}; by its words: {clean(topic.local_label)}."
+    return [dmc.Text(said, size="xs", c="dimmed", className="called-by")]
 
 
 def _event(row: LineageRow, names: Mapping[str, str]) -> str:
