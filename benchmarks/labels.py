@@ -102,7 +102,11 @@ def timed(make: Callable[[], list[str]]) -> tuple[list[str], float]:
 
 
 def keybert(texts: list[str], vectors: np.ndarray, topics: np.ndarray, encode: Callable) -> list[str]:
-    """BERTopic's own way for topics that are given, with its defaults but for pairs of words and English stop words."""
+    """BERTopic's own way for topics that are given, with its defaults but for pairs of words and English stop words.
+
+    Its 0.17.4 takes the vectors of the representative texts from the wrong rows of those of all texts. Without the latter it
+    encodes the representative texts themselves, which is what it means to do. Measured as it is, it finds less than half.
+    """
     from bertopic import BERTopic
     from bertopic.backend import BaseEmbedder
     from bertopic.cluster import BaseCluster
@@ -114,12 +118,16 @@ def keybert(texts: list[str], vectors: np.ndarray, topics: np.ndarray, encode: C
         def embed(self, documents: list[str], verbose: bool = False) -> np.ndarray:
             return encode([str(one) for one in documents])
 
+    class Repaired(KeyBERTInspired):
+        def extract_topics(self, *given: object, embeddings: object = None, **named: object) -> dict:
+            return super().extract_topics(*given[:4], **named)
+
     model = BERTopic(
         embedding_model=Given(),
         umap_model=BaseDimensionalityReduction(),
         hdbscan_model=BaseCluster(),
         vectorizer_model=CountVectorizer(stop_words="english", ngram_range=(1, 2)),
-        representation_model=KeyBERTInspired(random_state=1),
+        representation_model=Repaired(random_state=1),
     )
     model.fit(texts, vectors, y=topics)
     # BERTopic numbers the topics anew, the largest first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import ACTS, example_texts, recognise_acts
-from monitor.atlas.assignment import Anchors, assign_texts
+from monitor.atlas.assignment import Anchors, assign_texts, nearest_anchors, place_texts
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.languages import detect
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
@@ -37,13 +37,15 @@ class _Atlas:
     """The published atlas as anchors, one text a row, and the names of the classes of each level.
 
     `anchors` are the texts with a subject, with their topics and intent. `by_use` are all texts with their acts (positions in
-    `ACTS`, -1 for a subject): the two share their vectors.
+    `ACTS`, -1 for a subject): the two share their vectors. `on_map` holds the hashes of the texts that its map shows: each is
+    on it once.
     """
 
     row: AtlasRow
     anchors: Anchors
     by_use: Anchors
     names: tuple[NDArray[np.object_], ...]
+    on_map: set[bytes]
 
 
 class Assigner:
@@ -98,6 +100,16 @@ class Assigner:
             return self._chosen
         return remake_encoder(row.encoder, orjson.loads(row.parameters).get("encoder", {}), self._settings.encoder)
 
+    def _known(self, row: AtlasRow) -> frozenset[str] | None:
+        """The languages that the atlas's encoder knows; `encoder.languages` is about the one that the settings choose."""
+        if row.encoder == self._chosen.name:
+            return known_languages(self._settings.encoder)
+        parts = orjson.loads(row.parameters).get("encoder", {})
+        former = replace(
+            self._settings.encoder, kind=parts.get("kind", "onnx"), model=parts.get("model", ""), languages=()
+        )
+        return known_languages(former)
+
     def _round(self, atlas: _Atlas, encoder: Encoder, since: Any) -> int:
         turns = self._waiting(atlas, since)
         while self._store.kept_out.mark_new(self._settings.analysis.keep_out, turns):
@@ -112,7 +124,9 @@ class Assigner:
         row_of = {hash_: row for row, hash_ in enumerate(hashes)}
         texts = np.array([row_of[text_hash(text)] for text in said], np.int64)
         acts = self._acts(encoder, [by_hash[hash_] for hash_ in hashes], vectors, atlas)
-        classes = assign_texts(vectors, atlas.anchors, k=self._settings.atlas.neighbours)[:, texts]
+        k = self._settings.atlas.neighbours
+        near = nearest_anchors(vectors, atlas.anchors, k=k)
+        classes = assign_texts(vectors, atlas.anchors, k=k, near=near)[:, texts]
         is_act = acts[texts] >= 0
         spoken = detect(
             [by_hash[hash_] for hash_ in hashes],
@@ -121,7 +135,7 @@ class Assigner:
             values(turns, "language"),
             shares=self._shares,
         )
-        foreign = spoken.outside(known_languages(self._settings.encoder)) & ~is_act
+        foreign = spoken.outside(self._known(atlas.row)) & ~is_act
         classes[:, foreign] = -1
         classes[:3] = _with_conversation(classes[:3], turns.column("conversation_key").to_numpy(), is_act)
         found = [
@@ -147,6 +161,12 @@ class Assigner:
             found_in = [spoken.codes[row] for row in open_.tolist()]
             self._store.languages.note(np.array(keys, np.uint64)[open_], found_in, spoken.confidence[open_])
             self._store.atlases.append(atlas.row.atlas_id, pa.table(rows).select(ASSIGNMENTS.names))
+            shown = _first_of_each(texts, (classes[1] >= 0) & ~is_act)
+            places = place_texts(near, atlas.anchors)[texts[shown]]
+            unseen = np.array([hashes[text] not in atlas.on_map for text in texts[shown].tolist()], bool)
+            new = np.isfinite(places).all(axis=1) & unseen
+            self._store.layouts.append(atlas.row.atlas_id, np.array(keys, np.uint64)[shown[new]], places[new])
+        atlas.on_map.update(hashes[text] for text in texts[shown[new]].tolist())
         return turns.num_rows
 
     def _waiting(self, atlas: _Atlas, since: Any) -> pa.Table:
@@ -188,8 +208,15 @@ class Assigner:
             names.append(np.array(encoded.dictionary.to_pylist(), dtype=object))
             classes.append(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64))
         acts = np.array([ACTS.index(act) if act else -1 for act in values(table, "act")], np.int64)
-        anchors, by_use = Anchors(vectors[:subjects], np.stack(classes)), Anchors(vectors, acts[None])
-        return _Atlas(row, anchors, by_use, tuple(names))
+        on_map = self._store.layouts.of_texts(atlas_id)
+        place = dict(
+            zip(values(on_map, "text_hash"), zip(values(on_map, "x"), values(on_map, "y"), strict=True), strict=True)
+        )
+        nowhere = (float("nan"), float("nan"))
+        hashes: list[bytes] = values(table, "text_hash")[:subjects]
+        places = np.array([place.get(hash_, nowhere) for hash_ in hashes], np.float32).reshape(-1, 2)
+        anchors, by_use = Anchors(vectors[:subjects], np.stack(classes), places), Anchors(vectors, acts[None])
+        return _Atlas(row, anchors, by_use, tuple(names), set(place))
 
 
 def _first_rows(hashes: Sequence[bytes]) -> list[int]:
@@ -198,6 +225,12 @@ def _first_rows(hashes: Sequence[bytes]) -> list[int]:
     for number, hash_ in enumerate(hashes):
         first.setdefault(hash_, number)
     return list(first.values())
+
+
+def _first_of_each(texts: NDArray[np.int64], asked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Rows of the first turn of each text [t] among those asked for."""
+    rows = np.flatnonzero(asked)
+    return rows[np.sort(np.unique(texts[rows], return_index=True)[1])]
 
 
 def _with_conversation(

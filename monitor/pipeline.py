@@ -26,9 +26,9 @@ from monitor.atlas.acts import example_texts
 from monitor.atlas.assembly import AtlasDraft, TurnFacts, assemble, microseconds, moment, read_atlas
 from monitor.atlas.corpus import Corpus, read_corpus
 from monitor.atlas.curation import Decided
+from monitor.atlas.drawing import draw_map
 from monitor.atlas.intents import Intents, assign_intents, load_intents
 from monitor.atlas.languages import Languages, detect, foreign_texts
-from monitor.atlas.layout import lay_out, sample_for_map
 from monitor.atlas.network import Network, build_network
 from monitor.atlas.standing import read_decided
 from monitor.atlas.topics import find_topics, turn_topics
@@ -131,13 +131,15 @@ def analyse(
                     follow_ups=settings.analysis.follow_ups,
                     foreign=languages.outside(known),
                 )
+                decided = read_decided(store, network.corpus, decisions)
+                network = network.with_subjects(decided.locked_texts())
             reused = store.atlases.load(ids.atlas_id) is not None
             with step("topics", done):
                 if not reused:
-                    decided = read_decided(store, network.corpus, decisions)
                     draft = _fit(store, encoder, network, languages, examples, decided, ids, settings)
                     _write_atlas(store, draft, corpus, encoder, ids, window, settings, clock)
-                    _write_map(store, network, ids, settings)
+                if not store.layouts.drawn(ids.atlas_id):  # also after a kill between the atlas and its map
+                    draw_map(store, network, ids.atlas_id, seed=settings.atlas.seed)
             with step("signals", done):
                 signals = find_signals(_conversations(store, corpus))
             with step("coverage", done):
@@ -376,17 +378,6 @@ def _write_atlas(
         fingerprint=ids.fingerprint,
     )
     store.atlases.write(row, draft.topics, draft.lineage, draft.assignments)
-
-
-def _write_map(store: Store, network: Network, ids: _Ids, settings: Settings) -> None:
-    """Where texts lie on the map of the atlas, each by its first turn; acts and floods are not on it."""
-    atlas = read_atlas(store, ids.atlas_id, network.corpus)
-    first = network.corpus.first_turn
-    middle = atlas.of_turns[1][first]
-    shown = np.flatnonzero((middle >= 0) & ~atlas.is_act[first] & ~atlas.flood[first])
-    shown = shown[sample_for_map(middle[shown], np.random.default_rng(settings.atlas.seed))]
-    places = lay_out(network.vectors[shown], middle[shown])
-    store.layouts.write(ids.atlas_id, network.corpus.keys[first[shown]], places)
 
 
 def _write_report(

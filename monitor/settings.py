@@ -168,9 +168,11 @@ class EncoderSettings:
 class AtlasSettings:
     clusterer: str = _setting("leiden", "how topics are found", choices=("leiden", "hdbscan"))
     neighbours: int = _setting(15, "neighbours of a text in the graph", low=2, high=200)
-    resolution_broad: float = _setting(1.0, "Leiden's resolution of the broad level", low=0.01, high=100)
-    resolution_middle: float = _setting(3.0, "Leiden's resolution of the middle level", low=0.01, high=100)
-    resolution_fine: float = _setting(8.0, "Leiden's resolution of the fine level", low=0.01, high=100)
+    resolution_broad: float = _setting(0.0, "Leiden's resolution of the broad level; 0 from the data", low=0, high=100)
+    resolution_middle: float = _setting(
+        0.0, "Leiden's resolution of the middle level; 0 from the data", low=0, high=100
+    )
+    resolution_fine: float = _setting(0.0, "Leiden's resolution of the fine level; 0 from the data", low=0, high=100)
     seed: int = _setting(1, "seed of every random choice", low=0)
     min_users: int = _setting(
         2, "a topic of fewer users is not shown; where turns name no user, a conversation counts as one", low=1

@@ -7,24 +7,56 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.atlas.forces import Places
+from monitor.atlas.layout import mean_places
 from monitor.atlas.neighbours import edge_weights, nearest
 
-__all__ = ["Anchors", "assign_texts"]
+__all__ = ["Anchors", "assign_texts", "nearest_anchors", "place_texts"]
 
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Texts of an atlas: unit vectors [n, d], and on each of some levels a class [levels, n], -1 for none."""
+    """Texts of an atlas: unit vectors [n, d], and on each of some levels a class [levels, n], -1 for none.
+
+    `places` [n, 2] is where they lie on the map, nan for those that are not on it; None without a map.
+    """
 
     vectors: NDArray[np.float32]
     classes: NDArray[np.int64]
+    places: Places | None = None
 
 
-def assign_texts(vectors: NDArray[np.float32], anchors: Anchors, *, k: int) -> NDArray[np.int64]:
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The anchors nearest to each text, nearest first, and their weights; both [q, k]."""
+
+    indices: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
+def nearest_anchors(vectors: NDArray[np.float32], anchors: Anchors, *, k: int) -> Near:
+    """The k anchors nearest to each of the unit vectors [q, d]: one search, that the vote and the map both read."""
+    if not len(vectors) or not len(anchors.vectors):
+        return Near(np.empty((len(vectors), 0), np.int64), np.empty((len(vectors), 0)))
+    indices, cosines = nearest(vectors, anchors.vectors, k=k)
+    return Near(indices, edge_weights(cosines) * (indices >= 0))
+
+
+def place_texts(near: Near, anchors: Anchors) -> Places:
+    """Where texts [q, 2] lie: the weighted mean of the places of their nearest anchors that have one; nan where none has."""
+    if anchors.places is None:
+        return np.full((len(near.indices), 2), np.nan, np.float32)
+    return mean_places(near.indices, near.weights, anchors.places)
+
+
+def assign_texts(
+    vectors: NDArray[np.float32], anchors: Anchors, *, k: int, near: Near | None = None
+) -> NDArray[np.int64]:
     """Classes [levels, q] of unit vectors [q, d]: on each level the class with the most weight among the k nearest anchors.
 
     An anchor weighs its cosine to the 4th power, as an edge of the graph that the topics are communities of. None (-1) is a
     class like the others, so that a text among texts without an intent gets none. At a tie the nearest anchor's class wins.
+    `near` is what `nearest_anchors` found of the same, where it was asked already.
 
     >>> anchors = Anchors(np.eye(2, dtype=np.float32), np.array([[7, 4]]))
     >>> assign_texts(np.array([[0.6, 0.8]], np.float32), anchors, k=2).tolist()
@@ -33,9 +65,8 @@ def assign_texts(vectors: NDArray[np.float32], anchors: Anchors, *, k: int) -> N
     levels = len(anchors.classes)
     if not len(vectors) or not len(anchors.vectors):
         return np.full((levels, len(vectors)), -1, np.int64)
-    indices, cosines = nearest(vectors, anchors.vectors, k=k)
-    weights = edge_weights(cosines) * (indices >= 0)
-    return np.stack([_vote(level[indices], weights) for level in anchors.classes])
+    near = near or nearest_anchors(vectors, anchors, k=k)
+    return np.stack([_vote(level[near.indices], near.weights) for level in anchors.classes])
 
 
 def _vote(classes: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import bmat, csr_matrix, diags
+from scipy.sparse import csr_matrix
 
+from monitor.atlas.affinity import affinity
+from monitor.atlas.leiden import between_communities, leiden, merged, numbered_by_first
 from monitor.atlas.neighbours import NeighbourGraph
+from monitor.atlas.resolution import coarser_communities, likeliest_communities
 from monitor.errors import MissingExtraError
 from monitor.settings import AtlasSettings
 
-__all__ = ["LEVELS", "Communities", "hdbscan_communities", "leiden_communities", "numbered_by_first"]
+__all__ = ["LEVELS", "Communities", "hdbscan_communities", "leiden_communities"]
 
 LEVELS = ("broad", "middle", "fine")
 
-#: Leiden's own randomness; small, so that runs differ little from greedy optimisation.
-_RANDOMNESS = 0.001
+#: Topics of the middle level for each fine one, and of the broad level for each middle one, where resolutions are 0.
+_MIDDLE_PART, _BROAD_PART = 0.6, 0.5
 
 #: UMAP's spectral start fails on fewer points than about three times its neighbours.
 _LEAST_FOR_UMAP = 50
@@ -39,20 +42,19 @@ class Communities:
 
 
 def leiden_communities(graph: NeighbourGraph, *, resolutions: tuple[float, float, float], seed: int) -> Communities:
-    """Fine communities by Leiden (Traag, Waltman and van Eck, 2019) with modularity, then nested by Leiden on their graph.
+    """Fine communities by Leiden with modularity, then nested by Leiden on their graph.
 
-    `resolutions` are those of the broad, middle and fine level. Middle communities are communities of the graph whose
-    nodes are the fine ones and whose edges are the sums of theirs, so the levels nest by construction.
+    `resolutions` are those of the broad, middle and fine level, 0 for one from the data (`monitor.atlas.resolution`).
+    Middle communities are communities of the graph whose nodes are the fine ones and whose edges are the sums of theirs,
+    so the levels nest by construction.
     """
-    broad_resolution, middle_resolution, fine_resolution = resolutions
+    broad, middle, fine = resolutions
     if len(graph) == 0:
         nothing = np.empty(0, np.int64)
         return Communities(nothing, nothing, nothing)
-    adjacency = graph.undirected()
-    fine = leiden(adjacency, resolution=fine_resolution, seed=seed)
-    middle = _merge(adjacency, fine, resolution=min(middle_resolution, fine_resolution), seed=seed)
-    broad = _merge(adjacency, middle, resolution=min(broad_resolution, middle_resolution), seed=seed)
-    return Communities(broad, middle, fine)
+    adjacency = affinity(graph)
+    found = leiden(adjacency, resolution=fine, seed=seed) if fine else likeliest_communities(adjacency, seed=seed)
+    return _nested(adjacency, found, broad=broad, middle=middle, seed=seed)
 
 
 def hdbscan_communities(vectors: NDArray[np.float32], graph: NeighbourGraph, settings: AtlasSettings) -> Communities:
@@ -82,65 +84,31 @@ def hdbscan_communities(vectors: NDArray[np.float32], graph: NeighbourGraph, set
     inside = clusters >= 0
     if not inside.any():
         return Communities(nothing, nothing, nothing)
-    adjacency = graph.undirected()[inside][:, inside]
-    fine = numbered_by_first(clusters[inside].astype(np.int64))
-    middle = _merge(adjacency, fine, resolution=settings.resolution_middle, seed=settings.seed)
-    broad = _merge(adjacency, middle, resolution=settings.resolution_broad, seed=settings.seed)
+    within = _nested(
+        affinity(graph)[inside][:, inside],
+        numbered_by_first(clusters[inside].astype(np.int64)),
+        broad=settings.resolution_broad,
+        middle=settings.resolution_middle,
+        seed=settings.seed,
+    )
     levels = [nothing.copy() for _ in LEVELS]
-    for level, found in zip(levels, (broad, middle, fine), strict=True):
+    for level, found in zip(levels, within.levels(), strict=True):
         level[inside] = found
     return Communities(*levels)
 
 
-def leiden(adjacency: csr_matrix, *, resolution: float, seed: int) -> NDArray[np.int64]:
-    """Community [n] of each node; numbered by their first node, so equal partitions have equal numbers."""
-    import graspologic_native
-
-    n = adjacency.shape[0]
-    if adjacency.nnz == 0:
-        return np.arange(n)
-    _, found = graspologic_native.leiden_csr(
-        adjacency.indptr.astype(np.int64),
-        adjacency.indices.astype(np.int32),
-        adjacency.data.astype(np.float64),
-        n,
-        resolution=resolution,
-        randomness=_RANDOMNESS,
-        iterations=2,
-        use_modularity=True,
-        seed=seed,
-    )
-    labels = np.fromiter((found.get(node, -1 - node) for node in range(n)), np.int64, n)
-    return numbered_by_first(labels)
+def _nested(adjacency: csr_matrix, fine: NDArray[np.int64], *, broad: float, middle: float, seed: int) -> Communities:
+    """The fine communities [n] with the levels above them, at the given resolutions or, at 0, in the usual proportion."""
+    above = _above(adjacency, fine, resolution=middle, part=_MIDDLE_PART, seed=seed)
+    return Communities(_above(adjacency, above, resolution=broad, part=_BROAD_PART, seed=seed), above, fine)
 
 
-def numbered_by_first(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Renumber from 0 in the order of first appearance.
-
-    >>> numbered_by_first(np.array([7, 7, 3, 7, 9, 3])).tolist()
-    [0, 0, 1, 0, 2, 1]
-    """
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse.ravel()]
-
-
-def _merge(adjacency: csr_matrix, labels: NDArray[np.int64], *, resolution: float, seed: int) -> NDArray[np.int64]:
-    """Communities of communities [n]: Leiden on the graph whose nodes are the communities of `labels`.
-
-    Leiden's implementation drops self-loops, and with them the weight inside a community, which modularity needs. So a
-    twin hangs on each community by an edge of that weight: strengths and total stay what they were, and a twin has no
-    reason to leave the only neighbour that it has.
-    """
-    n, number = adjacency.shape[0], int(labels.max()) + 1
-    members = csr_matrix((np.ones(n), (np.arange(n), labels)), shape=(n, number))
-    between = (members.T @ adjacency @ members).tocsr()
-    inside = between.diagonal() / 2
-    between.setdiag(0)
-    between.eliminate_zeros()
-    twins = diags(inside)
-    with_twins = bmat([[between, twins], [twins, None]], format="csr")
-    with_twins.eliminate_zeros()
-    merged = leiden(with_twins, resolution=resolution, seed=seed)[:number]
-    return numbered_by_first(merged[labels])
+def _above(
+    adjacency: csr_matrix, labels: NDArray[np.int64], *, resolution: float, part: float, seed: int
+) -> NDArray[np.int64]:
+    if resolution:
+        return numbered_by_first(
+            merged(between_communities(adjacency, labels), resolution=resolution, seed=seed)[labels]
+        )
+    number = max(1, round(part * (int(labels.max()) + 1)))
+    return coarser_communities(adjacency, labels, number=number, seed=seed)

@@ -56,6 +56,17 @@ class Decided:
     standing: Standing
     rulings: Sequence[Ruling]
 
+    def locked_texts(self) -> NDArray[np.int64]:
+        """Rows of the texts that a lock keeps in their topic: they have a subject, whatever use makes of them later."""
+        found = [np.empty(0, np.int64)]
+        for ruling in self.rulings:
+            if ruling.kind == "lock":
+                found += [
+                    *ruling.parts,
+                    *(np.flatnonzero(self.standing.members(ruling.level, one)) for one in ruling.topics),
+                ]
+        return np.unique(np.concatenate(found))
+
 
 @dataclass(frozen=True, slots=True)
 class Curated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,14 @@ class Network:
         known = np.zeros(len(self.acts), bool)
         known[self.corpus.text_of[~self.foreign]] = True
         return (self.acts < 0) & known
+
+    def with_subjects(self, texts: NDArray[np.int64]) -> Network:
+        """The network in which these rows are no acts, and in no unknown language."""
+        if not len(texts):
+            return self
+        acts = self.acts.copy()
+        acts[texts] = -1
+        return replace(self, acts=acts, foreign=self.foreign & ~np.isin(self.corpus.text_of, texts))
 
 
 def build_network(

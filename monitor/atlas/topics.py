@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import inherit_topics
+from monitor.atlas.affinity import topic_graph
 from monitor.atlas.communities import hdbscan_communities, leiden_communities
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.curation import Decided, Levels, Pin, curate
@@ -47,7 +48,8 @@ def find_topics(
     `encode` reads the terms of labels.
     """
     corpus, vectors, has_subject = network.corpus, network.vectors, network.has_subject
-    subjects = network.graph.among(has_subject)
+    talk = network.graph.among(has_subject).talk
+    subjects = topic_graph(vectors[has_subject], k=settings.neighbours, talk=talk)
     if settings.clusterer == "hdbscan":
         found = hdbscan_communities(vectors[has_subject], subjects, settings)
     else:

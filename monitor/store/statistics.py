@@ -13,12 +13,15 @@ from monitor.store.database import Database
 from monitor.store.languages import TurnLanguages, spoken
 from monitor.store.turns import traffic
 
-__all__ = ["FILTERS", "Filter", "Statistics"]
+__all__ = ["FILTERS", "MAP_POINTS", "Filter", "Statistics"]
 
 #: What turns can be filtered by.
 FILTERS = ("model", "prompt_version", "language", "tenant")
 
 _LEVELS = ("broad", "middle", "fine")
+
+#: Points of a map on a page: no more can be told apart on a screen.
+MAP_POINTS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +154,23 @@ class Statistics:
         )
 
     def map_points(self, atlas_id: str, report_id: str, chosen: Filter) -> pa.Table:
-        """turn_key, x, y, broad, middle, fine, novelty, covered of the turns on the map."""
+        """turn_key, x, y, broad, middle, fine, novelty, covered of turns on the map, `MAP_POINTS` of them and few more.
+
+        Each middle topic keeps its share of the points, and at least three. A key is a hash, so that the least keys are a
+        sample, and the same one whenever the page is opened.
+        """
         condition, parameters = chosen.condition()
         return self._database.query(
-            "SELECT l.turn_key, l.x, l.y, a.broad, a.middle, a.fine, c.novelty, c.covered FROM layout l"
+            "SELECT turn_key, x, y, broad, middle, fine, novelty, covered FROM ("
+            "SELECT l.turn_key, l.x, l.y, a.broad, a.middle, a.fine, c.novelty, c.covered,"
+            " row_number() OVER (PARTITION BY a.middle ORDER BY l.turn_key) AS number,"
+            " count(*) OVER (PARTITION BY a.middle) AS of_topic, count(*) OVER () AS of_all FROM layout l"
             " JOIN assignments a ON a.atlas_id = l.atlas_id AND a.turn_key = l.turn_key"
             " JOIN turns ON turns.turn_key = l.turn_key"
             " LEFT JOIN turn_coverage c ON c.report_id = ? AND c.turn_key = l.turn_key"
-            f" WHERE l.atlas_id = ? AND {condition} ORDER BY l.turn_key",
+            f" WHERE l.atlas_id = ? AND {condition})"
+            f" WHERE of_all <= {MAP_POINTS} OR number <= greatest(3, round(of_topic * {MAP_POINTS} / of_all))"
+            " ORDER BY turn_key",
             [report_id, atlas_id, *parameters],
         )
 

@@ -213,3 +213,81 @@ def test_turns_that_a_rule_keeps_out_get_no_topic(store: Store) -> None:
     settings_ = Settings().with_value("analysis.keep_out", '[{user_id = "bot"}]', source="test")
     assert Assigner(store, ENCODER, settings_).assign() == 1
     assert set(rows_of(store)) - set(before) == {mine.key}
+
+
+def test_a_new_text_is_on_the_map_once_and_near_its_topic(store: Store) -> None:
+    run = store.runs.current()
+    assert run is not None
+    before = {row["turn_key"]: (row["x"], row["y"]) for row in store.layouts.read(run.atlas_id).to_pylist()}
+    rows = rows_of(store)
+    assert set(before) <= {key for key, row in rows.items() if row["act"] is None and row["middle"] is not None}
+    (known,) = store.turns.fetch([next(key for key, row in rows.items() if key in before)])
+    new = f"{known.user_text} and again, please"
+    turns = [
+        late(store, "seen", known.user_text),
+        late(store, "new", new),
+        late(store, "twice", new),
+        late(store, "ta", "thanks"),
+    ]
+    store.turns.append(turns)
+    assigner = Assigner(store, ENCODER, Settings())
+    assert assigner.assign() == 4
+    store.turns.append([late(store, "thrice", new)])
+    assert assigner.assign() == 1
+    after = {row["turn_key"]: (row["x"], row["y"]) for row in store.layouts.read(run.atlas_id).to_pylist()}
+    assert {key: after[key] for key in before} == before
+    added = set(after) - set(before)
+    assert len(added) == 1
+    assert added < {turns[1].key, turns[2].key}
+    (key,) = added
+    topic = rows_of(store)[key]["broad"]
+    own = np.array([place for one, place in before.items() if rows[one]["broad"] == topic])
+    low, high = own.min(axis=0), own.max(axis=0)
+    assert (low <= after[key]).all()
+    assert (after[key] <= high).all()
+
+
+def by_fine(store: Store, atlas_id: str, places: dict[int, tuple[float, float]]) -> dict[object, list[int]]:
+    found: dict[object, list[int]] = {}
+    for row in store.atlases.assignments(atlas_id).to_pylist():
+        if row["turn_key"] in places:
+            found.setdefault(row["fine"], []).append(row["turn_key"])
+    return found
+
+
+@pytest.mark.slow
+def test_a_refit_draws_from_the_published_map(store: Store, tmp_path: Path) -> None:
+    first = store.runs.current()
+    assert first is not None
+    store.turns.append([late(store, "one", "where is it")])
+    analyse(store, ENCODER, Settings(), eval_sets=[], clock=lambda: NOW)
+    second = store.runs.current()
+    assert second is not None
+    assert first.atlas_id != second.atlas_id
+    old, new = (
+        {row["turn_key"]: (row["x"], row["y"]) for row in store.layouts.read(run.atlas_id).to_pylist()}
+        for run in (first, second)
+    )
+    assert len(set(old) & set(new)) > 0.95 * len(old)
+    width = np.ptp(np.array(list(old.values())), axis=0).max()
+    before, after = (
+        {
+            topic: np.mean([places[key] for key in keys], axis=0)
+            for topic, keys in by_fine(store, run.atlas_id, places).items()
+        }
+        for run, places in ((first, old), (second, new))
+    )
+    moved = [np.linalg.norm(after[topic] - before[topic]) / width for topic in set(before) & set(after)]
+    assert len(moved) > 10
+    assert np.quantile(moved, 0.9) < 0.05
+    # The same input gives the same map, and a map that a kill left undone is drawn by the next run.
+    places = store.layouts.read(second.atlas_id)
+    store.layouts.write(second.atlas_id, np.zeros(0, np.uint64), np.zeros((0, 2), np.float32))
+    with Store.open(str(tmp_path / "again.db")) as other:
+        ingest_file(other, SAMPLE / "turns.jsonl.gz", clock=lambda: NOW)
+        analyse(other, ENCODER, Settings(), eval_sets=[], clock=lambda: NOW)
+        run = other.runs.current()
+        assert run is not None
+        assert other.layouts.read(run.atlas_id).equals(store.layouts.read(first.atlas_id))
+    analyse(store, ENCODER, Settings(), eval_sets=[], clock=lambda: NOW)
+    assert store.layouts.read(second.atlas_id).num_rows == places.num_rows

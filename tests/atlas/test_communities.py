@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from monitor.atlas.communities import hdbscan_communities, leiden_communities, numbered_by_first
+from monitor.atlas.communities import hdbscan_communities, leiden_communities
+from monitor.atlas.leiden import numbered_by_first
 from monitor.atlas.neighbours import build_graph
 from monitor.settings import AtlasSettings
 

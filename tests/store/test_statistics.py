@@ -307,3 +307,22 @@ def test_drift_reports_come_back_as_they_were_the_latest_first(store: Store) -> 
     store.drift.write(replace(first, created_at=NOON + 5 * HOUR, verdict="It changed."))
     assert len(store.drift.read()) == 3
     assert store.drift.latest() == replace(first, created_at=NOON + 5 * HOUR, verdict="It changed.")
+
+
+def test_a_map_is_added_to_and_a_large_one_is_sampled_by_topic(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_ = filled(store)
+    keys = np.array([turn.key for turn in all_], np.uint64)
+    places = np.stack([np.arange(len(keys)), np.zeros(len(keys))], axis=1).astype(np.float32)
+    assert not store.layouts.drawn("a1")
+    store.layouts.write("a1", keys[:2], places[:2])
+    assert store.layouts.drawn("a1")
+    assert store.layouts.append("a1", keys, places + 1) == len(keys) - 2
+    found = {row["turn_key"]: row["x"] for row in store.layouts.read("a1").to_pylist()}
+    assert [found[key] for key in keys.tolist()] == [0, 1, *range(3, len(keys) + 1)]
+    rows = {row["turn_key"]: row["middle"] for row in store.statistics.map_points("a1", "r1", Filter()).to_pylist()}
+    assert sorted(row["x"] for row in store.layouts.of_texts("a1").to_pylist()) == sorted(found[key] for key in rows)
+    monkeypatch.setattr("monitor.store.statistics.MAP_POINTS", 2)
+    few = store.statistics.map_points("a1", "r1", Filter()).to_pylist()
+    for topic in set(rows.values()):
+        own = sorted(key for key, name in rows.items() if name == topic)
+        assert sorted(row["turn_key"] for row in few if row["middle"] == topic) == own[:3]

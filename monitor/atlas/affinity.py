@@ -1,0 +1,90 @@
+"""What belongs together: the graph that topics are found in, made of the directions in which the texts differ most.
+
+The neighbour graph of `monitor.atlas.neighbours` is in the space of the encoder, where novelty is measured. Topics want
+another: of the encoder's 384 directions the last hundreds tell wordings apart rather than subjects, and without them
+each text's neighbours share its subject more often (docs/decisions/0013 has the figures, and what did not help).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+
+from monitor.atlas.neighbours import NeighbourGraph, build_graph
+
+__all__ = ["affinity", "main_directions", "topic_graph"]
+
+#: Directions that are kept. From 48 to 96 much the same; 32 loses subjects, 128 keeps wordings.
+_DIRECTIONS = 64
+
+#: Texts that the directions are learnt from; more do not move them.
+_LEARNT_FROM = 5_000
+
+#: Coordinates are whole multiples of this, so products of two of them are multiples of 2**-22 and their sums exact in
+#: float32: cosines do not depend on the order of summation, that is on threads, blocks or the processor.
+_GRID = 2.0**-11
+
+#: A topic of a large corpus has more texts than of a small one: neighbours grow as n^0.4 from this many texts on, up to a
+#: limit that memory sets.
+_GROWS_FROM, _GROWTH, _MOST_NEIGHBOURS = 2_000, 0.4, 40
+
+#: Edge weight is cosine to this power.
+_POWER = 2
+
+
+def topic_graph(vectors: NDArray[np.float32], *, k: int, talk: csr_matrix | None = None) -> NeighbourGraph:
+    """The neighbour graph of texts `vectors` [n, d] in their main directions; k neighbours each, more from 2,000 texts on.
+
+    `talk` [n, n] has edges of conversations in whatever unit: each text's weigh as much together as its neighbours do.
+    """
+    n = len(vectors)
+    grown = round(k * max(1.0, (n / _GROWS_FROM) ** _GROWTH))
+    graph = build_graph(main_directions(vectors), k=max(k, min(grown, _MOST_NEIGHBOURS)))
+    if talk is None or talk.nnz == 0:
+        return graph
+    total = np.asarray(talk.sum(axis=1)).ravel()
+    strength = _weights(graph).sum(axis=1)
+    scale = np.divide(strength, total, out=np.zeros(n), where=total > 0)
+    return NeighbourGraph(graph.indices, graph.cosines, (diags(scale) @ talk).tocsr())
+
+
+def affinity(graph: NeighbourGraph) -> csr_matrix:
+    """Symmetric weights [n, n] that communities are found in: an edge where either is among the other's neighbours."""
+    n, k = graph.indices.shape
+    rows = np.repeat(np.arange(n), k)
+    columns = np.where(graph.indices >= 0, graph.indices, rows.reshape(n, k)).ravel()
+    directed = csr_matrix((_weights(graph).ravel(), (rows, columns)), shape=(n, n))
+    directed.eliminate_zeros()
+    directed = directed + graph.talk
+    return directed.maximum(directed.T).tocsr()
+
+
+def main_directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of unit length [n, 64] in the principal directions of `vectors` [n, d]; as they are where d is no more than that.
+
+    The mean is taken out. A text that is the mean has zeros.
+    """
+    n, d = vectors.shape
+    if n == 0 or d <= _DIRECTIONS:
+        return _on_grid(vectors.astype(np.float64))
+    sample = vectors[np.linspace(0, n - 1, min(n, _LEARNT_FROM)).astype(np.int64)].astype(np.float64)
+    mean = sample.mean(axis=0)
+    sample -= mean
+    directions = np.linalg.eigh(sample.T @ sample)[1][:, -_DIRECTIONS:]
+    found = np.empty((n, _DIRECTIONS), np.float32)
+    for start in range(0, n, _LEARNT_FROM):
+        block = slice(start, start + _LEARNT_FROM)
+        found[block] = _on_grid((vectors[block].astype(np.float64) - mean) @ directions)
+    return found
+
+
+def _on_grid(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-9)
+    found: NDArray[np.float32] = (np.round(unit / _GRID) * _GRID).astype(np.float32)
+    return found
+
+
+def _weights(graph: NeighbourGraph) -> NDArray[np.float64]:
+    return np.clip(graph.cosines.astype(np.float64), 0.0, 1.0) ** _POWER * (graph.indices >= 0)
