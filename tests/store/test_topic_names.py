@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from monitor.decisions import find_topic_called
 from monitor.store import Store
 from monitor.store.atlases import named
 from monitor.store.topic_names import NamingRun, TopicName
@@ -73,3 +74,9 @@ def test_a_models_name_gives_way_to_whatever_is_called_so() -> None:
     found = named(rows, {"t0": "mine"}, by_model)
     assert [(one.label, one.named_by) for one in found] == [("mine", "person"), ("b", None), ("Free", "m")]
     assert [one.label for one in named(rows, {}, by_model)] == ["a", "Mine", "Free"]
+
+
+def test_a_topic_is_found_by_its_name_and_by_its_label() -> None:
+    rows = [replace(topic_row(), topic_id=f"t{number}", label=label) for number, label in enumerate("abc")]
+    found = named(rows, {}, {"t0": ("Shop", "m")})
+    assert [find_topic_called(found, text).topic_id for text in ("shop", "A", "b", "t2")] == ["t0", "t0", "t1", "t2"]
