@@ -289,7 +289,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
 
 def _called(topic: TopicRow) -> list[Any]:
     """Under a name that a model gave: whose it is, and the label that was found."""
-    if topic.named_by in (None, PERSON):
+    if not topic.named_by_model:
         return []
     said = f"Called by {cut(topic.named_by or '', 60)}; by its words: {clean(topic.local_label)}."
     return [dmc.Text(said, size="xs", c="dimmed", className="called-by")]

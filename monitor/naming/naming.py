@@ -123,7 +123,7 @@ def name_topics(
     work.ask(open_[: settings.naming.max_topics], progress or Silent(), wait)
     done = Naming(
         model=settings.naming.model,
-        kept=sum(one.named_by not in (None, PERSON) for one in topics),
+        kept=sum(one.named_by_model for one in topics),
         asked=work.asked,
         named=work.named,
         refused=dict(sorted(work.refused.items())),

@@ -67,6 +67,10 @@ class TopicRow:
     named_by: str | None = None
 
     @property
+    def named_by_model(self) -> bool:
+        return self.named_by not in (None, PERSON)
+
+    @property
     def local_label(self) -> str:
         """The label that was found, whatever the topic is called."""
         return self.found_label or self.label

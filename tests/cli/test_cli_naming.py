@@ -57,6 +57,12 @@ def test_a_model_names_topics_once(analysed: Offmap, endpoint: Endpoint) -> None
     analysed.done("topics", "name", named[0]["id"], "Mine")
     mine = next(one for one in analysed.done("topics", "--json").json["topics"] if one["id"] == named[0]["id"])
     assert (mine["label"], mine["named_by"], mine["local_label"]) == ("Mine", "person", local[mine["id"]])
+    # Also where a model has called another topic so.
+    others = [one for one in named if one["id"] != mine["id"]]
+    first, second = next((a, b) for a in others for b in others if a["id"] != b["id"] and a["level"] == b["level"])
+    analysed.done("topics", "name", first["id"], second["label"])
+    labels = {one["id"]: one["label"] for one in analysed.done("topics", "--json").json["topics"]}
+    assert (labels[first["id"]], labels[second["id"]]) == (second["label"], second["local_label"])
     # Off again, the labels that were found stand.
     analysed.done("analyse", "--eval-set", "shop")
     assert {one["named_by"] for one in analysed.done("topics", "--json").json["topics"]} == {None, "person"}
