@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.atlas.corpus import Corpus
 from monitor.atlas.neighbours import NeighbourGraph
+
+if TYPE_CHECKING:  # a graph collapses where no store is installed (benchmarks/scale.py)
+    from monitor.atlas.corpus import Corpus
 
 __all__ = ["SAME_TEXT", "collapse", "merge_duplicates"]
 
@@ -22,13 +25,18 @@ def collapse(graph: NeighbourGraph, weights: NDArray[np.float64], *, same: float
     The most frequent text leads first (ties by position) and takes the neighbours at a cosine of `same` or more that have no
     leader yet. Every member is that near to its leader: chains of small changes do not join what differs.
     """
-    leader = np.full(len(graph), -1, np.int64)
-    for node in np.lexsort((np.arange(len(graph)), -weights)).tolist():
+    n = len(graph)
+    near = (graph.cosines >= same) & (graph.indices >= 0)
+    ends = np.concatenate([[0], np.cumsum(near.sum(axis=1))]).tolist()
+    copies = graph.indices[near].tolist()
+    leader = [-1] * n  # lists: a million texts take a second, and ten by arrays that are read one element at a time
+    for node in np.lexsort((np.arange(n), -weights)).tolist():
         if leader[node] < 0:
-            near = graph.indices[node][(graph.cosines[node] >= same) & (graph.indices[node] >= 0)]
-            leader[near[leader[near] < 0]] = node
+            for copy in copies[ends[node] : ends[node + 1]]:
+                if leader[copy] < 0:
+                    leader[copy] = node
             leader[node] = node
-    return leader
+    return np.array(leader, np.int64)
 
 
 def merge_duplicates(corpus: Corpus, leader: NDArray[np.int64]) -> tuple[Corpus, NDArray[np.int64]]:

@@ -24,9 +24,9 @@ def leiden(adjacency: csr_matrix, *, resolution: float, seed: int) -> NDArray[np
     if adjacency.nnz == 0:
         return np.arange(n)
     _, found = graspologic_native.leiden_csr(
-        adjacency.indptr.astype(np.int64),
-        adjacency.indices.astype(np.int32),
-        adjacency.data.astype(np.float64),
+        adjacency.indptr.astype(np.int64, copy=False),
+        adjacency.indices.astype(np.int32, copy=False),
+        adjacency.data.astype(np.float64, copy=False),
         n,
         resolution=resolution,
         randomness=_RANDOMNESS,

@@ -12,10 +12,13 @@ from monitor.atlas.conversations import with_conversations
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.duplicates import collapse, merge_duplicates
 from monitor.atlas.floods import find_floods
-from monitor.atlas.neighbours import NeighbourGraph, build_graph
+from monitor.atlas.neighbours import GrowingGraph, NeighbourGraph
 from monitor.atlas.usage import follow_ups_by_use
 
 __all__ = ["Network", "build_network"]
+
+#: Neighbours that are found beyond those that are wanted, to stand in for near duplicates.
+_SPARE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,11 @@ def build_network(
     By `follow_ups` = "conversation" a follow-up is an act; by "message" it is a text with a subject like any other. Turns that
     are `foreign` [t] keep their place in the graph, so that their acts are recognised, and join nothing.
     """
-    leader = collapse(build_graph(vectors, k=neighbours), corpus.weights)
+    # One search for both: who keeps enough neighbours when near duplicates are gone isn't searched for again.
+    found = GrowingGraph.of(vectors, k=neighbours + _SPARE)
+    leader = collapse(found.graph.first(neighbours), corpus.weights)
     merged, rows = merge_duplicates(corpus, leader)
-    graph = build_graph(vectors[rows], k=neighbours)
+    graph = found.among(leader == np.arange(len(leader)), k=neighbours).graph
     acts = recognise_acts(merged.texts, vectors[rows], graph, act_vectors)
     flood = find_floods(merged, least_turns=flood_turns)
     follow_up = ACTS.index("followup")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from consumers.ingest import ingest_file
 from monitor.assignment import Assigner
-from monitor.atlas.assignment import Anchors, assign_texts
+from monitor.atlas import assignment, cells
+from monitor.atlas.assignment import Anchors, assign_texts, nearest_anchors
 from monitor.encoding.hashing import HashingEncoder
 from monitor.pipeline import analyse
 from monitor.records import Turn
@@ -67,6 +68,27 @@ def test_no_texts_and_no_anchors_have_no_class() -> None:
     some = unit(np.ones((3, 4)))
     assert assign_texts(none, Anchors(some, np.zeros((2, 3), np.int64)), k=5).shape == (2, 0)
     assert assign_texts(some, Anchors(none, np.zeros((2, 0), np.int64)), k=5).tolist() == [[-1] * 3] * 2
+
+
+def test_an_index_of_anchors_votes_as_all_of_them_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(40, 48))
+    names = rng.integers(0, 40, 3_000)
+    anchors = Anchors(unit(centres[names] + 0.7 * rng.normal(size=(3_000, 48))), names[None])
+    asked = unit(centres[rng.integers(0, 40, 200)] + 0.7 * rng.normal(size=(200, 48)))
+    exact = assign_texts(asked, anchors, k=10)
+    monkeypatch.setattr(assignment, "EXACT_BELOW", 1_000)
+    monkeypatch.setattr(cells, "_CELL", 20)  # 150 cells, of which 40 are searched
+    near = nearest_anchors(asked, anchors, k=10)
+    assert len(anchors.index().cells) == 150
+    assert anchors.index() is anchors.index()
+    found = assign_texts(asked, anchors, k=10, near=near)
+    assert (found == exact).mean() > 0.98
+    truth = np.argsort(-(asked @ anchors.vectors.T), axis=1)[:, :10]
+    shared = [len(set(one) & set(other)) for one, other in zip(near.indices.tolist(), truth.tolist(), strict=True)]
+    assert sum(shared) / truth.size > 0.97
+    alone = [assign_texts(asked[row : row + 1], anchors, k=10) for row in range(20)]
+    assert (np.concatenate(alone, axis=1) == found[:, :20]).all()
 
 
 # --- into the store

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from monitor.atlas import neighbours
-from monitor.atlas.neighbours import build_graph
+from monitor.atlas.neighbours import GrowingGraph, build_graph
 
 
 def unit(n: int, d: int = 32, *, seed: int = 0) -> np.ndarray:
@@ -64,3 +64,48 @@ def test_undirected_is_symmetric_and_keeps_the_greater_weight():
     matrix = build_graph(unit(50), k=4).undirected().toarray()
     assert np.allclose(matrix, matrix.T)
     assert (matrix.diagonal() == 0).all()
+
+
+def graphs_agree(one, other):
+    assert one.indices.shape == other.indices.shape
+    assert np.allclose(one.cosines, other.cosines, atol=1e-3)
+    same = [len(set(a) & set(b)) for a, b in zip(one.indices.tolist(), other.indices.tolist(), strict=True)]
+    return sum(same) / one.indices.size
+
+
+@pytest.mark.parametrize("exact_below", [1_000, 100])
+def test_a_graph_that_grows_is_the_graph_of_all(exact_below, monkeypatch):
+    monkeypatch.setattr(neighbours, "EXACT_BELOW", exact_below)
+    vectors = unit(600, 16)
+    grown = GrowingGraph.of(vectors[:400], k=8).added(vectors[400:500]).added(vectors[500:])
+    assert graphs_agree(grown.graph, build_graph(vectors, k=8)) > 0.99
+
+
+def test_a_graph_grows_past_what_is_compared_exactly(monkeypatch):
+    monkeypatch.setattr(neighbours, "EXACT_BELOW", 500)
+    vectors = unit(2_000, 16)
+    grown = GrowingGraph.of(vectors[:400], k=8)
+    assert grown.index is None
+    for start in range(400, 2_000, 400):
+        grown = grown.added(vectors[start : start + 400])
+    assert grown.index is not None
+    assert not grown.index.crowded
+    assert graphs_agree(grown.graph, build_graph(vectors, k=8)) > 0.98
+
+
+@pytest.mark.parametrize("exact_below", [1_000, 100])
+def test_who_loses_neighbours_is_given_others(exact_below, monkeypatch):
+    monkeypatch.setattr(neighbours, "EXACT_BELOW", exact_below)
+    vectors = unit(600, 16)
+    keep = np.random.default_rng(1).random(600) < 0.6
+    part = GrowingGraph.of(vectors, k=13).among(keep, k=8)
+    assert graphs_agree(part.graph, build_graph(vectors[keep], k=8)) > 0.99
+    assert (part.graph.indices >= 0).all()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 5])
+def test_few_are_kept(kept):
+    keep = np.arange(30) < kept
+    part = GrowingGraph.of(unit(30), k=9).among(keep, k=4)
+    assert part.graph.indices.shape == (kept, max(0, min(4, kept - 1)))
+    assert (part.graph.indices >= 0).all()
