@@ -76,7 +76,9 @@ class Decisions:
         found = find_topic_called(self._topics, topic)
         name = _name(text, "a topic's name")
         for other in self._topics:
-            if other.level == found.level and other.topic_id != found.topic_id and _same(other.label, name):
+            # What a model calls it gives way to a person's word.
+            called = other.local_label if other.named_by_model else other.label
+            if other.level == found.level and other.topic_id != found.topic_id and _same(called, name):
                 raise UsageError(
                     f"the {LEVELS[found.level]} topic {other.topic_id} is called {name!r} already: choose another name, or "
                     f"make them one with `offmap topics merge {found.topic_id} {other.topic_id}`"
@@ -256,11 +258,13 @@ class Decisions:
 
 
 def find_topic_called(topics: Sequence[TopicRow], text: str) -> TopicRow:
-    """The topic of this id, or of this label. Raises `UsageError` naming what is near."""
+    """The topic of this id, of this label, or found with this label. Raises `UsageError` naming what is near."""
     for topic in topics:
         if topic.topic_id == text:
             return topic
-    called = [one for one in topics if _same(one.label, text)]
+    called = [one for one in topics if _same(one.label, text)] or [
+        one for one in topics if _same(one.local_label, text)
+    ]
     if len(called) == 1:
         return called[0]
     if called:

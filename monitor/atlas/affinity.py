@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix, diags
 
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
 
-__all__ = ["affinity", "main_directions", "topic_graph"]
+__all__ = ["main_directions", "topic_graph"]
 
 #: Directions that are kept. From 48 to 96 much the same; 32 loses subjects, 128 keeps wordings.
 _DIRECTIONS = 64
@@ -29,9 +29,6 @@ _GRID = 2.0**-11
 #: limit that memory sets.
 _GROWS_FROM, _GROWTH, _MOST_NEIGHBOURS = 2_000, 0.4, 40
 
-#: Edge weight is cosine to this power.
-_POWER = 2
-
 
 def topic_graph(vectors: NDArray[np.float32], *, k: int, talk: csr_matrix | None = None) -> NeighbourGraph:
     """The neighbour graph of texts `vectors` [n, d] in their main directions; k neighbours each, more from 2,000 texts on.
@@ -44,24 +41,9 @@ def topic_graph(vectors: NDArray[np.float32], *, k: int, talk: csr_matrix | None
     if talk is None or talk.nnz == 0:
         return graph
     total = np.asarray(talk.sum(axis=1)).ravel()
-    strength = _weights(graph).sum(axis=1)
+    strength = graph.weights().sum(axis=1)
     scale = np.divide(strength, total, out=np.zeros(n), where=total > 0)
     return NeighbourGraph(graph.indices, graph.cosines, (diags(scale) @ talk).tocsr())
-
-
-def affinity(graph: NeighbourGraph) -> csr_matrix:
-    """Symmetric weights [n, n] that communities are found in: an edge where either is among the other's neighbours."""
-    # Made row by row, without the 2 GB of row numbers and copies that a million texts would take.
-    n = len(graph)
-    there = graph.indices >= 0
-    weights = _squared(graph.cosines[there])
-    ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
-    directed = csr_matrix((weights, graph.indices[there], ends.astype(np.int32)), shape=(n, n))
-    directed.eliminate_zeros()
-    directed.sort_indices()
-    if graph.talk.nnz:
-        directed = directed + graph.talk
-    return directed.maximum(directed.T.tocsr())
 
 
 def main_directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,14 +70,3 @@ def _on_grid(rows: NDArray[np.float64]) -> NDArray[np.float32]:
     unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-9)
     found: NDArray[np.float32] = (np.round(unit / _GRID) * _GRID).astype(np.float32)
     return found
-
-
-def _weights(graph: NeighbourGraph) -> NDArray[np.float64]:
-    return _squared(graph.cosines) * (graph.indices >= 0)
-
-
-def _squared(cosines: NDArray[np.float32]) -> NDArray[np.float64]:
-    weights = cosines.astype(np.float64)
-    np.clip(weights, 0.0, 1.0, out=weights)
-    weights **= _POWER
-    return weights

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from monitor.atlas.affinity import affinity
 from monitor.atlas.leiden import between_communities, leiden, merged, numbered_by_first
 from monitor.atlas.neighbours import NeighbourGraph
 from monitor.atlas.resolution import coarser_communities, likeliest_communities
@@ -20,7 +19,7 @@ __all__ = ["LEVELS", "Communities", "hdbscan_communities", "leiden_communities"]
 LEVELS = ("broad", "middle", "fine")
 
 #: Topics of the middle level for each fine one, and of the broad level for each middle one, where resolutions are 0.
-_MIDDLE_PART, _BROAD_PART = 0.6, 0.5
+_MIDDLE_PART, _BROAD_PART = 0.8, 0.5
 
 #: UMAP's spectral start fails on fewer points than about three times its neighbours.
 _LEAST_FOR_UMAP = 50
@@ -52,7 +51,7 @@ def leiden_communities(graph: NeighbourGraph, *, resolutions: tuple[float, float
     if len(graph) == 0:
         nothing = np.empty(0, np.int64)
         return Communities(nothing, nothing, nothing)
-    adjacency = affinity(graph)
+    adjacency = graph.undirected()
     found = leiden(adjacency, resolution=fine, seed=seed) if fine else likeliest_communities(adjacency, seed=seed)
     return _nested(adjacency, found, broad=broad, middle=middle, seed=seed)
 
@@ -85,7 +84,7 @@ def hdbscan_communities(vectors: NDArray[np.float32], graph: NeighbourGraph, set
     if not inside.any():
         return Communities(nothing, nothing, nothing)
     within = _nested(
-        affinity(graph)[inside][:, inside],
+        graph.undirected()[inside][:, inside],
         numbered_by_first(clusters[inside].astype(np.int64)),
         broad=settings.resolution_broad,
         middle=settings.resolution_middle,

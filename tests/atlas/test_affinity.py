@@ -6,7 +6,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from monitor.atlas.affinity import affinity, main_directions, topic_graph
+from monitor.atlas.affinity import main_directions, topic_graph
 from monitor.atlas.communities import leiden_communities
 from monitor.atlas.neighbours import EXACT_BELOW
 
@@ -41,7 +41,7 @@ def test_main_directions_keep_the_cosines_of_vectors_that_lie_in_them():
 @pytest.mark.parametrize("d", [8, 96])
 def test_few_texts_have_a_graph_and_communities(n, d):
     graph = topic_graph(subjects(n, d=d), k=15)
-    assert affinity(graph).shape == (n, n)
+    assert graph.undirected().shape == (n, n)
     assert [len(level) for level in leiden_communities(graph, resolutions=FROM_DATA, seed=1).levels()] == [n, n, n]
 
 
@@ -59,10 +59,10 @@ def test_talk_weighs_as_much_as_neighbours():
     vectors = subjects(60)
     talk = csr_matrix((np.full(2, 0.01), ([3, 40], [40, 3])), shape=(60, 60))
     plain, graph = topic_graph(vectors, k=5), topic_graph(vectors, k=5, talk=talk)
-    strength = (np.clip(plain.cosines[3].astype(float), 0, 1) ** 2).sum()
+    strength = plain.weights()[3].sum()
     assert graph.talk[3].sum() == pytest.approx(strength)
-    assert affinity(graph)[3, 40] >= strength
-    assert abs(affinity(graph) - affinity(graph).T).max() < 1e-12
+    assert graph.undirected()[3, 40] >= strength
+    assert abs(graph.undirected() - graph.undirected().T).max() < 1e-12
 
 
 @pytest.mark.parametrize(
