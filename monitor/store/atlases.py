@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from monitor.store.curation import Curation
 from monitor.store.database import Database
-from monitor.store.rows import KEY, shape
+from monitor.store.rows import KEY, shape, values
 from monitor.store.turns import traffic
 
 __all__ = ["ASSIGNMENTS", "AtlasRow", "Atlases", "ForeignTurns", "LineageRow", "TopicRow", "named"]
@@ -184,6 +184,16 @@ class Atlases:
             )
         )
         return named(rows, Curation(self._database).names())
+
+    def topic_ids(self, *, besides: str) -> set[str]:
+        """Every topic id that an atlas besides this one has or had, as far as atlases are kept; and those of decisions."""
+        found = self._database.query(
+            "SELECT topic_id FROM topics WHERE atlas_id <> $1"
+            " UNION SELECT topic_id FROM topic_lineage WHERE atlas_id <> $1",
+            [besides],
+        )
+        decided = (one.topics for one in Curation(self._database).in_force())
+        return {*values(found, "topic_id"), *(id_ for topics in decided for id_ in topics)}
 
     def lineage(self, atlas_id: str) -> list[LineageRow]:
         return _LINEAGE.read(
