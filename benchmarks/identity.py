@@ -39,7 +39,7 @@ from monitor.atlas.topics import members  # noqa: E402
 from monitor.settings import AtlasSettings  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "identity.json"
-SEEDS, TUNING = (101, 102, 103), (1, 2)
+SEEDS, TUNING = (101, 102, 103, 104, 105), (1, 2)
 INTENTS, WINDOWS, KEPT_STEPS, PER_STEP = 60, 12, 4, 9
 #: A topic is an intent's when more than half of it is, and it has more than half of the intent.
 HALF = 0.5

@@ -169,7 +169,7 @@ class AtlasSettings:
     )
     resolution_fine: float = _setting(0.0, "Leiden's resolution of the fine level; 0 from the data", low=0, high=100)
     steadiness: float = _setting(
-        0.15, "how firmly texts stay in their topics when an atlas is fitted again; 0 fits it afresh", low=0, high=10
+        0.1, "how firmly texts stay in their topics when an atlas is fitted again; 0 fits it afresh", low=0, high=10
     )
     seed: int = _setting(1, "seed of every random choice", low=0)
     min_users: int = _setting(
