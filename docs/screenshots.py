@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
-PAGES = {"overview": "/", "gaps": "/gaps", "gap": "/gaps", "topics": "/topics", "drift": "/drift", "data": "/data"}
+PAGES = {
+    "overview": "/",
+    "gaps": "/gaps",
+    "gap": "/gaps",
+    "topics": "/topics",
+    "words": "/words",
+    "drift": "/drift",
+    "data": "/data",
+}
 README = ("overview-desk-light", "gap-desk-light", "topics-desk-light", "overview-desk-dark")
 
 

@@ -41,6 +41,7 @@ from monitor.encoding.encoder import Encoder, made_of
 from monitor.encoding.languages import known_languages
 from monitor.encoding.recipe import EVAL_PROMPT, USER_TEXT, text_hash
 from monitor.errors import InputError, OffmapError
+from monitor.naming.naming import carry_names
 from monitor.progress import Advance, Progress, Silent
 from monitor.records import EvalSet, Turn, Window, short_hash
 from monitor.settings import Settings
@@ -454,6 +455,7 @@ def _publish(
     )
     with store.transaction():
         store.runs.publish(run)
+        carry_names(store, ids.atlas_id, settings.naming)
         store.history.add(point)
     store.runs.sweep()
     return run

@@ -81,14 +81,19 @@ def no_time_zone(name: str) -> str:
     return ""
 
 
-def key_within(url: str) -> str:
-    """Why an endpoint's address is refused that holds a key or a password; empty when it holds none."""
-    if "?" in url or "#" in url or re.match(r"[a-z]+://[^/]*@", url, re.IGNORECASE):
-        return (
-            "holds a user, a password or a query, which would show in lists and in logs: give the address alone, and the key "
-            "as OFFMAP_ENCODER_API_KEY"
-        )
-    return ""
+def key_within(variable: str) -> Callable[[str], str]:
+    """Why an endpoint's address is refused that holds a key or a password, which belongs into the variable; empty when it
+    holds none."""
+
+    def refused(url: str) -> str:
+        if "?" in url or "#" in url or re.match(r"[a-z]+://[^/]*@", url, re.IGNORECASE):
+            return (
+                "holds a user, a password or a query, which would show in lists and in logs: give the address alone, and the "
+                f"key as {variable}"
+            )
+        return ""
+
+    return refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ class EncoderSettings:
     url: str = _setting(
         "",
         "the endpoint of `openai`, such as https://api.openai.com/v1 or http://127.0.0.1:11434/v1; texts are sent there",
-        refused=key_within,
+        refused=key_within("OFFMAP_ENCODER_API_KEY"),
     )
     api_key: str = _setting("", "key of the endpoint", secret=True)
     allow_private: bool = _setting(
@@ -174,6 +179,38 @@ class AtlasSettings:
     seed: int = _setting(1, "seed of every random choice", low=0)
     min_users: int = _setting(
         2, "a topic of fewer users is not shown; where turns name no user, a conversation counts as one", low=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NamingSettings:
+    url: str = _setting(
+        "",
+        "an OpenAI-compatible endpoint whose model names topics, such as https://api.openai.com/v1; keywords and redacted "
+        "messages of the topics are sent there; empty sends nothing and leaves the labels that are found here",
+        refused=key_within("OFFMAP_NAMING_API_KEY"),
+    )
+    model: str = _setting("", "the endpoint's model that names topics, such as gpt-4o-mini")
+    api_key: str = _setting("", "key of the endpoint", secret=True)
+    allow_private: bool = _setting(
+        False, "allow an endpoint in a private range, this machine included, and there without https"
+    )
+    max_topics: int = _setting(
+        200, "topics that one analysis asks for at most, the largest first: bounds what it costs", low=1, high=10_000
+    )
+    examples: int = _setting(
+        3, "redacted messages of a topic that are sent beside its keywords; 0 sends none", low=0, high=3
+    )
+    input_price: float = _setting(0.0, "US dollars for a million tokens that are sent; 0 for unknown", low=0, high=1e6)
+    output_price: float = _setting(
+        0.0, "US dollars for a million tokens that are answered; 0 for unknown", low=0, high=1e6
+    )
+    timeout_seconds: float = _setting(30.0, "an answer is waited for so long", low=0.05, high=3600)
+    patience_seconds: float = _setting(
+        120.0,
+        "an analysis asks no longer than this; topics that are left are asked for by the next one",
+        low=0.1,
+        high=3600,
     )
 
 
@@ -326,6 +363,7 @@ class Settings:
     ingest: IngestSettings = field(default_factory=IngestSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     atlas: AtlasSettings = field(default_factory=AtlasSettings)
+    naming: NamingSettings = field(default_factory=NamingSettings)
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
     coverage: CoverageSettings = field(default_factory=CoverageSettings)
     gaps: GapSettings = field(default_factory=GapSettings)

@@ -19,6 +19,7 @@ from monitor.clock import Clock
 from monitor.drift.comparison import compare_windows
 from monitor.drift.look import Look, read_look
 from monitor.encoding.encoder import Encoder
+from monitor.naming.naming import Naming, name_topics
 from monitor.pipeline import Analysis, analyse
 from monitor.progress import Progress
 from monitor.records import Window
@@ -39,11 +40,13 @@ _EXPLAINED = timedelta(days=35)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What one look did: the analysis that it published, its comparisons, and the alerts that it raised."""
+    """What one look did: the analysis that it published, its comparisons, the alerts that it raised, and what a model called
+    its topics, None where none is asked."""
 
     analysis: Analysis
     drift: tuple[DriftRow, ...]
     alerts: tuple[AlertRow, ...]
+    naming: Naming | None = None
 
 
 def watch(
@@ -61,6 +64,14 @@ def watch(
     channel. Errors are those of `analyse`."""
     before = _atlas_of_last_look(store)
     analysis = analyse(store, encoder, settings, eval_sets=eval_sets, window=window, progress=progress, clock=clock)
+    naming = name_topics(
+        store,
+        settings,
+        atlas_id=analysis.run.atlas_id,
+        run_id=analysis.run.run_id,
+        progress=progress,
+        clock=clock,
+    )
     look = read_look(store, settings, analysis.run)
     drift = [compare_windows(store, settings, look, clock=clock)]
     drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in eval_sets]
@@ -70,7 +81,7 @@ def watch(
     for row in drift:
         store.drift.write(row)
     store.alerts.raise_alerts(decision.alerts, decision.subjects, forgotten=decision.forgotten, channels=channels)
-    return Watched(analysis, tuple(drift), decision.alerts)
+    return Watched(analysis, tuple(drift), decision.alerts, naming)
 
 
 def _atlas_of_last_look(store: Store) -> AtlasRow | None:

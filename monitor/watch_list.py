@@ -19,7 +19,7 @@ import difflib
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = ["WatchList", "parse_lists"]
@@ -50,7 +50,20 @@ class WatchList:
         '(?is)(?:(?:^|[^\\\\pL\\\\pM\\\\pN_])c\\\\+\\\\+\\\\s+help(?:$|[^\\\\pL\\\\pM\\\\pN_]))'
         """
         fitting = [rf"(?:^|{_no(_WORD)}){_phrase(one)}(?:$|{_no(_WORD)})" for one in self.phrases]
-        return "(?is)" + "|".join(f"(?:{one})" for one in (*fitting, *self.patterns))
+        return _any((*fitting, *self.patterns))
+
+    @property
+    def phrase_expression(self) -> str | None:
+        """The phrases alone, between a group for what stands before and one for what stands after; None without phrases."""
+        if not self.phrases:
+            return None
+        said = "|".join(_phrase(one) for one in self.phrases)
+        return rf"(?is)(^|{_no(_WORD)})({said})($|{_no(_WORD)})"
+
+    @property
+    def pattern_expression(self) -> str | None:
+        """The patterns alone; None without patterns."""
+        return _any(self.patterns) if self.patterns else None
 
 
 def parse_lists(value: object) -> tuple[WatchList, ...]:
@@ -101,6 +114,10 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     if not all(isinstance(one, str) and one.strip() and len(one) <= _LONGEST for one in listed):
         raise ValueError(f"{where} = {value!r}, and needs texts of at most {_LONGEST:,} characters")
     return tuple(str(one) for one in listed)
+
+
+def _any(expressions: Sequence[str]) -> str:
+    return "(?is)" + "|".join(f"(?:{one})" for one in expressions)
 
 
 def _phrase(text: str) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from monitor.records import Window
 
 __all__ = [
     "clean",
     "counted",
     "cut",
     "day",
+    "days_of",
     "number",
     "percent",
     "quoted",
@@ -20,6 +23,7 @@ __all__ = [
     "share",
     "share_range",
     "short_day",
+    "times",
 ]
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # whatever the locale
@@ -151,3 +155,25 @@ def short_day(moment: datetime) -> str:
     '1 Mar'
     """
     return f"{moment.day} {_MONTHS[moment.month - 1]}"
+
+
+def days_of(window: Window) -> str:
+    """The days of a half-open window, both named.
+
+    >>> days_of(Window(datetime(2026, 3, 1), datetime(2026, 3, 8)))
+    '1 Mar – 7 Mar'
+    """
+    return f"{short_day(window.start)} – {short_day(window.end - timedelta(microseconds=1))}"
+
+
+def times(ratio: float, low: float, high: float) -> str:
+    """How many times as much, with its interval.
+
+    >>> times(1.62, 1.3, 2.04), times(31.2, 12.4, 112.0), times(0.08, 0.03, 0.2)
+    ('×1.6 (1.3 to 2.0)', '×31 (12 to 112)', '×0.08 (0.03 to 0.20)')
+    """
+    return f"×{_few_digits(ratio)} ({_few_digits(low)} to {_few_digits(high)})"
+
+
+def _few_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"

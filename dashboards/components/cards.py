@@ -10,7 +10,19 @@ from dash import dcc, html
 from monitor.published import not_read
 from monitor.store.atlases import ForeignTurns
 
-__all__ = ["card", "chart", "empty", "explained", "link", "not_read_line", "number_card", "page", "table", "verdict"]
+__all__ = [
+    "card",
+    "chart",
+    "empty",
+    "explained",
+    "link",
+    "not_read_line",
+    "number_card",
+    "page",
+    "table",
+    "verdict",
+    "with_interval",
+]
 
 
 def page(title: str, question: str, *content: Any) -> Any:
@@ -99,18 +111,25 @@ def link(text: str, href: str) -> Any:
     return dcc.Link(text, href=href, className="link")
 
 
-def table(head: list[str], rows: list[list[Any]], *, right: tuple[int, ...] = ()) -> Any:
-    """A small table; columns in `right` hold numbers."""
-    place = {True: "right-cell", False: ""}
+def with_interval(text: str) -> Any:
+    """A number with its interval in brackets, which take a line of their own where there is no room."""
+    number, bracket, interval = text.partition(" (")
+    return html.Span([f"{number} ", html.Span(f"({interval}")], className="with-interval") if bracket else text
+
+
+def table(head: list[str], rows: list[list[Any]], *, right: tuple[int, ...] = (), wide: tuple[int, ...] = ()) -> Any:
+    """A small table; columns in `right` hold numbers, those in `wide` are left out on a phone."""
+
+    def place(number: int) -> str:
+        return " ".join(name for name, places in (("right-cell", right), ("wide-cell", wide)) if number in places)
+
     return html.Div(
         html.Table(
             [
-                html.Thead(
-                    html.Tr([html.Th(name, className=place[number in right]) for number, name in enumerate(head)])
-                ),
+                html.Thead(html.Tr([html.Th(name, className=place(number)) for number, name in enumerate(head)])),
                 html.Tbody(
                     [
-                        html.Tr([html.Td(cell, className=place[number in right]) for number, cell in enumerate(row)])
+                        html.Tr([html.Td(cell, className=place(number)) for number, cell in enumerate(row)])
                         for row in rows
                     ]
                 ),

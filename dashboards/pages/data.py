@@ -201,7 +201,7 @@ def _kept_out(context: PageContext) -> Any:
 
 def _rest(context: PageContext) -> Any:
     left = dmc.Stack([_partitions(context), _eval_sets(context)], gap="md")
-    right = dmc.Stack([_parts(context), _jobs(context)], gap="md")
+    right = dmc.Stack([_parts(context), _jobs(context), *_naming(context)], gap="md")
     return dmc.SimpleGrid([left, right], cols={"base": 1, "md": 2})
 
 
@@ -278,6 +278,36 @@ def _eval_sets(context: PageContext) -> Any:
         else dmc.Text("No eval set yet: offmap evalset import FILE --name NAME", size="sm", c="dimmed")
     )
     return card("Eval sets", body, meaning="Named, versioned lists of eval items: what coverage is measured against.")
+
+
+def _naming(context: PageContext) -> list[Any]:
+    """What a model was asked to name, and what it cost; nothing where none ever was."""
+    totals, settings = context.store.topic_names.totals(), context.settings.naming
+    if totals.last is None:
+        return []
+    last = totals.last
+    cost = "–" if totals.cost_usd is None else f"${totals.cost_usd:,.4f}"
+    rows = [
+        ["model", clean(last.model)],
+        ["last asked", f"{last.asked_at:%-d %b %H:%M}"],
+        ["named, not taken", f"{totals.named:,}, {totals.refused:,}"],
+        ["requests", f"{totals.requests:,}"],
+        ["tokens in, out", f"{totals.input_tokens:,}, {totals.output_tokens:,}"],
+        ["cost", cost],
+    ]
+    body: list[Any] = [table(["", ""], rows)]
+    if not settings.url:
+        body.append(dmc.Text("Off now: naming.url is empty.", size="xs", c="dimmed"))
+    elif last.error:
+        body.append(dmc.Text(clean(last.error), size="xs", c="orange", className="naming-error"))
+    return [
+        card(
+            "Topic names",
+            dmc.Stack(body, gap="xs"),
+            meaning="What the model of naming.url was asked in all, as its endpoint counts. Where it gives no name that can be "
+            "taken, the label that was found here stands.",
+        )
+    ]
 
 
 def _ago(seconds: float) -> str:

@@ -16,7 +16,7 @@ from dashboards.queries.run import LEVELS, Shown
 from dashboards.state import Selection
 from monitor.decisions import Decisions, Stated
 from monitor.errors import OffmapError
-from monitor.store.atlases import TopicRow
+from monitor.store.atlases import PERSON, TopicRow
 from monitor.store.jobs import Job
 from monitor.wording import clean, cut
 
@@ -52,7 +52,7 @@ def deciding_card(context: PageContext, shown: Shown, topic: TopicRow) -> Any:
             dmc.TextInput(
                 id="decide-name",
                 placeholder="a name for it",
-                value=topic.label if topic.found_label else "",
+                value=topic.label if topic.named_by == PERSON else "",
                 size="xs",
                 style={"flex": 1},
                 **{"aria-label": "name of the topic"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 import dash_mantine_components as dmc
 from dash import html
@@ -221,7 +222,7 @@ def _alerts(context: PageContext, selection: Selection) -> Any:
 
 def _alert_row(context: PageContext, selection: Selection, alert: AlertRow, delivery: DeliveryRow | None) -> list[Any]:
     path, _, query = alert.path.partition("?")
-    fields = dict(part.split("=", 1) for part in query.split("&") if "=" in part)
+    fields = dict(parse_qsl(query))
     text = html.Div(
         [
             link(clean(alert.title), context.href(path, selection, **fields)),

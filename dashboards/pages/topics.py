@@ -13,15 +13,17 @@ from dash import Input, Output, State, html, no_update
 from dashboards.components.cards import card, chart, empty, link, not_read_line, page, table, verdict
 from dashboards.components.grid import column, grid
 from dashboards.context import PageContext
-from dashboards.figures.topics import growth_curve, share_lines, topic_map, topic_treemap
+from dashboards.figures.topics import growth_curve, topic_map, topic_treemap
 from dashboards.pages.deciding import decided_note, deciding_card
+from dashboards.pages.movement import moving_card, moving_line, over_time_card
 from dashboards.pages.talks import talks_card
+from dashboards.pages.words import topic_words_card
 from dashboards.queries.run import LEVELS, Shown, read_run
-from dashboards.queries.topics import map_points, shares_over_time, topic_over_time
+from dashboards.queries.topics import map_points, topic_over_time
 from dashboards.state import Selection
 from monitor.published import few_users
-from monitor.store.atlases import LineageRow, TopicRow
-from monitor.wording import clean, counted, percent, range_of, share, share_range, short_day
+from monitor.store.atlases import PERSON, LineageRow, TopicRow
+from monitor.wording import clean, counted, cut, percent, range_of, share, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
@@ -88,7 +90,6 @@ def layout(context: PageContext, selection: Selection) -> Any:
         )
     colour = _colour(selection)
     points = map_points(context.store, context.settings, shown, selection.filter)
-    largest = middle[:_LINES]
     content += [
         verdict(
             f"{counted(len(middle), 'topic')}; the largest is about {clean(middle[0].label)}, "
@@ -112,19 +113,11 @@ def layout(context: PageContext, selection: Selection) -> Any:
                     chart(topic_treemap(list(named.values()), shown.coverage)),
                     meaning="Area is turns; orange is not covered by the eval set, blue is. Of the analysis as a whole.",
                 ),
-                card(
-                    "Over time",
-                    chart(
-                        share_lines(
-                            shares_over_time(context.store, shown, largest, selection.filter),
-                            {one.topic_id: one for one in largest},
-                        )
-                    ),
-                    meaning=f"Shares of the {_LINES} largest topics.",
-                ),
+                over_time_card(context, selection, shown, middle[:_LINES]),
             ],
             cols={"base": 1, "md": 2},
         ),
+        moving_card(context, selection, shown),
         card(
             "All topics",
             grid(
@@ -230,7 +223,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
     names = {**context.store.curation.names(), **{one.topic_id: one.label for one in shown.topics}}
     parts = [one for one in shown.topics if one.parent == topic.topic_id]
     facts = [
-        *([["found as", clean(topic.found_label)]] if topic.found_label else []),
+        *([["found as", clean(topic.found_label)]] if topic.found_label and topic.named_by == PERSON else []),
         ["keywords", ", ".join(clean(word) for word in topic.keywords)],
         ["level", LEVELS[topic.level]],
         ["covered", range_of(known.coverage, known.low, known.high) if known else "–"],
@@ -257,6 +250,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
     return page(
         clean(topic.label),
         f"A {LEVELS[topic.level]} topic, of the analysis {shown.days}.",
+        *_called(topic),
         *decided_note(context, selection),
         dmc.Group(
             [
@@ -268,6 +262,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
             f"{counted(topic.turns, 'turn')}, {_share_of(topic)} of the traffic, since {short_day(topic.first_seen)}; "
             f"{percent(known.coverage if known else None)} covered."
         ),
+        *moving_line(context, shown, topic),
         dmc.SimpleGrid(
             [
                 card("About it", table(["", ""], facts)),
@@ -287,8 +282,17 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
             ],
             cols={"base": 1, "md": 2},
         ),
+        topic_words_card(topic.topic_id),
         talks_card(context, selection, shown, topic),
     )
+
+
+def _called(topic: TopicRow) -> list[Any]:
+    """Under a name that a model gave: whose it is, and the label that was found."""
+    if topic.named_by in (None, PERSON):
+        return []
+    said = f"Called by {cut(topic.named_by or '', 60)}; by its words: {clean(topic.local_label)}."
+    return [dmc.Text(said, size="xs", c="dimmed", className="called-by")]
 
 
 def _event(row: LineageRow, names: Mapping[str, str]) -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboards.components.texts import Line, Talk
+from dashboards.queries.watch_lists import hit_spans
 from monitor.published import shown_text
 from monitor.records import Turn
 from monitor.settings import Settings
 from monitor.store.statistics import Filter
 from monitor.store.store import Store
+from monitor.watch_list import WatchList
+from monitor.wording import clean
 
 __all__ = ["TalkPage", "talks_of_topic"]
 
 SIZE = 10
 _BEFORE = 2
+#: More lists than this are not marked in conversations: every one is a look of its own.
+_LISTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,21 @@ def talks_of_topic(
             if talk == rows[place[key]][1] and near in turns
         ]
         talks.append(_talk(before, turns[key], settings.export.redact))
-    return TalkPage(tuple(talks), total)
+    return TalkPage(tuple(_with_hits(store, settings.analysis.watch_lists, talks)), total)
+
+
+def _with_hits(store: Store, lists: Sequence[WatchList], talks: Sequence[Talk]) -> list[Talk]:
+    """The talks, with what is on a watch-list in the users' messages."""
+    if not lists:
+        return list(talks)
+    said = [clean(line.text) for talk in talks for line in talk.lines if line.who == "user"]
+    found = iter(hit_spans(store, lists[:_LISTS], said))
+    return [
+        replace(
+            talk, lines=tuple(replace(line, hits=next(found)) if line.who == "user" else line for line in talk.lines)
+        )
+        for talk in talks
+    ]
 
 
 def _talk(before: Sequence[Turn], turn: Turn, redacted: bool) -> Talk:

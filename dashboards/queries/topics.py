@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from dashboards.queries.coverage import unit_of
 from dashboards.queries.run import LEVELS, Shown
 from dashboards.theme import safe
+from monitor.drift.seasons import LEAST_DAYS, calendar_day, weekday, without_weekdays
 from monitor.published import shown_text
 from monitor.settings import Settings
 from monitor.store.atlases import TopicRow
@@ -17,7 +20,7 @@ from monitor.store.statistics import Filter
 from monitor.store.store import Store
 from monitor.wording import cut
 
-__all__ = ["map_points", "shares_over_time", "topic_over_time"]
+__all__ = ["Shares", "map_points", "shares_over_time", "topic_over_time"]
 
 _EXCERPT = 90
 
@@ -40,13 +43,34 @@ def topic_over_time(
     return [(one, mine.get(one, 0)) for one in starts], [mine.get(one, 0) / totals[one] for one in starts], unit
 
 
-def shares_over_time(store: Store, shown: Shown, topics: Sequence[TopicRow], chosen: Filter) -> pd.DataFrame:
-    """start, topic, share of topics of one level, with zeros where a topic has no turns."""
-    if not topics:
-        return pd.DataFrame({"start": [], "topic": [], "share": []})
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """start, topic, share of topics of one level, with zeros where a topic has no turns; by `unit`.
+
+    `adjustable` where there are enough days to know what weekdays do, `without_weekdays` where that is taken out.
+    """
+
+    rows: pd.DataFrame
+    unit: str
+    adjustable: bool = False
+    without_weekdays: bool = False
+
+
+def shares_over_time(
+    store: Store, shown: Shown, topics: Sequence[TopicRow], chosen: Filter, zone: str, *, as_it_was: bool = False
+) -> Shares:
+    """By hour, day or week; days are those of the zone's calendar, without what weekdays do unless `as_it_was`."""
     unit, ids = _unit(shown, chosen), [topic.topic_id for topic in topics]
-    table = store.statistics.topics_by(shown.run.atlas_id, LEVELS[topics[0].level], unit, chosen, ids)
+    if not topics:
+        return Shares(pd.DataFrame({"start": [], "topic": [], "share": []}), unit)
+    # Days of another zone begin at an hour of UTC.
+    asked = "hour" if unit == "day" else unit
+    table = store.statistics.topics_by(shown.run.atlas_id, LEVELS[topics[0].level], asked, chosen, ids)
     rows = table.to_pandas()
+    if unit == "day":
+        days = calendar_day(table.column("start").to_numpy().astype("datetime64[us]").astype(np.int64), zone)
+        rows["start"] = days.astype("datetime64[D]").astype("datetime64[us]")
+        rows = rows.groupby(["start", "topic"], dropna=False)["turns"].sum().reset_index()
     totals = rows.groupby("start")["turns"].sum()
     found = (
         rows[rows["topic"].notna()]
@@ -55,7 +79,12 @@ def shares_over_time(store: Store, shown: Shown, topics: Sequence[TopicRow], cho
         .fillna(0)
     )
     shares = found.div(totals, axis=0)
-    return pd.DataFrame(
+    adjustable = unit == "day" and len(totals) >= LEAST_DAYS
+    if adjustable and not as_it_was:
+        weekdays = weekday(found.index.to_numpy().astype("datetime64[D]").astype(np.int64))
+        adjusted = without_weekdays(found.to_numpy(np.float64).T, totals.to_numpy(np.float64), weekdays)
+        shares = pd.DataFrame(adjusted.T, found.index, found.columns)
+    drawn = pd.DataFrame(
         [
             (start, topic, float(shares.loc[start, topic]))
             for topic in ids
@@ -64,6 +93,7 @@ def shares_over_time(store: Store, shown: Shown, topics: Sequence[TopicRow], cho
         ],
         columns=["start", "topic", "share"],
     )
+    return Shares(drawn, unit, adjustable, adjustable and not as_it_was)
 
 
 def map_points(store: Store, settings: Settings, shown: Shown, chosen: Filter) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlencode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,7 @@ def watch_list_findings(store: Store, settings: Settings, *, now: datetime) -> l
                 key=f"w:{one.name}",
                 title=f"Watch-list: {one.name}",
                 body=AlertBody(text, facts, examples),
-                path="/drift",
+                path=f"/words?{urlencode({'list': one.name})}",
                 size=hits.conversations / hits.of_conversations,
                 users=hits.users,
                 # What it holds may be what a gap or a surge told of: who made the list wants to hear of it by its name.

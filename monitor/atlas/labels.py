@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix, diags
 from monitor.atlas.representation import CANDIDATES, Meaning, choose_terms
 from monitor.atlas.stopwords import STOP_WORDS
 from monitor.redaction import redact
+from monitor.wording import clean
 
 __all__ = ["Label", "class_tf_idf", "label_topics", "most_central", "presentable", "terms_of"]
 
@@ -55,9 +56,9 @@ def class_tf_idf(counts: csr_matrix) -> csr_matrix:
 
 
 def presentable(texts: Iterable[str]) -> list[str]:
-    """The texts without secrets. A label is shown everywhere and outlives the turns it came from: no address or number may
-    become a word of it."""
-    return [_MARK.sub(" ", redact(text)) for text in texts]
+    """The texts without secrets and without what only a terminal reads. A label is shown everywhere and outlives the turns it
+    came from: no address or number may become a word of it."""
+    return [_MARK.sub(" ", redact(clean(text))) for text in texts]
 
 
 def terms_of(texts: Sequence[str], *, least: int = 1) -> tuple[csr_matrix, NDArray[np.object_]]:

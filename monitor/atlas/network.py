@@ -46,12 +46,12 @@ class Network:
         return (self.acts < 0) & known
 
     def with_subjects(self, texts: NDArray[np.int64]) -> Network:
-        """The network in which these rows are no acts."""
+        """The network in which these rows are no acts, and in no unknown language."""
         if not len(texts):
             return self
         acts = self.acts.copy()
         acts[texts] = -1
-        return replace(self, acts=acts)
+        return replace(self, acts=acts, foreign=self.foreign & ~np.isin(self.corpus.text_of, texts))
 
 
 def build_network(

@@ -75,6 +75,10 @@ def analyse(
     )
     if done.kept_out:
         say(clean(left_out(done.kept_out)))
+    if watched.naming is not None:
+        say(clean(watched.naming.words))
+        if watched.naming.error:
+            warn("topics were not all named; labels that were found here stand for them", reason=watched.naming.error)
     if not eval_set and known:
         say(clean(f"The store has an eval set: offmap analyse --eval-set {known[0]}"))
     if watched.drift and watched.drift[0].alarm:
@@ -99,6 +103,7 @@ def _document(watched: Watched) -> dict[str, object]:
         "reused": done.reused,
         "seconds": done.seconds,
         "kept_out": done.kept_out,
+        "naming": watched.naming,
         "alerts": [{"id": alert.alert_id, "kind": alert.kind, "title": alert.title} for alert in watched.alerts],
         "drift": [{"reference": row.reference, "verdict": row.verdict, "alarm": row.alarm} for row in watched.drift],
     }

@@ -162,6 +162,25 @@ def _switch(store: Store, encoder: str) -> Iterator[Check]:
     )
 
 
+def _naming(store: Store, settings: Settings) -> Iterator[Check]:
+    """How the model that names topics answered the last time. It is not asked here: an answer costs."""
+    from monitor.naming.naming import cost_of
+
+    totals = store.topic_names.totals()
+    if not settings.naming.url and not totals.runs:
+        return
+    said = "no topic was named by a model yet"
+    if totals.last is not None:
+        taken = (
+            f"{counted(totals.named, 'topic')} named by a model in all, {counted(totals.refused, 'answer')} not taken"
+        )
+        said = f"{taken}{cost_of(totals)}; last asked {totals.last.asked_at:%Y-%m-%d %H:%M} UTC"
+    if settings.naming.url and totals.last is not None and totals.last.error:
+        yield Check("naming", "WARN", f"{said}: {totals.last.error}", "labels that are found here stand meanwhile")
+    else:
+        yield Check("naming", "OK", said + ("" if settings.naming.url else "; off now, setting naming.url"))
+
+
 def _store(settings: Settings, encoder: str) -> Iterator[Check]:
     from monitor.store.attachment import Attachment
     from monitor.store.migrations import MIGRATIONS
@@ -182,7 +201,7 @@ def _store(settings: Settings, encoder: str) -> Iterator[Check]:
                     counted(opened.dead_letters.count(), "dead letter"),
                     f"last analysed {run.published_at:%Y-%m-%d %H:%M} UTC" if run else "not analysed yet",
                 ]
-                switch = list(_switch(opened, encoder))
+                switch = [*_switch(opened, encoder), *_naming(opened, settings)]
             yield Check("store", "OK", f"{path}: {', '.join(facts)}")
             yield from switch
     except StoreBusyError as error:

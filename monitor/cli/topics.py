@@ -187,6 +187,8 @@ def _document(row: TopicRow, known: TopicCoverageRow | None, examples: Sequence[
         "parent": row.parent,
         "label": row.label,
         "found_label": row.found_label,
+        "local_label": row.local_label,
+        "named_by": row.named_by,
         "turns": row.turns,
         "share": row.share,
         "share_low": row.share_low,

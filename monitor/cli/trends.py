@@ -44,7 +44,9 @@ def trends(
         asked = parse_window(current, "--current")
         window, usual = windows_before(min(utc_now(), run.window_end), settings.drift, asked)
         before = parse_window(reference, "--reference") or usual
-        found = topic_trends(opened, settings, run.atlas_id, level.value, topics, window, before)[:limit]
+        every = topic_trends(opened, settings, run.atlas_id, level.value, topics, window, before)
+    # Left out at the end: a topic that is not shown must not change the p-values of the others.
+    found = [one for one in every if one.topic.users >= settings.atlas.min_users][:limit]
     if as_json:
         document = {"current": window_document(window), "reference": window_document(before)}
         print_json({**document, "level": level.value, "topics": [_document(one) for one in found]})

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOURS_OF_WEEK", "hour_of_week", "without_weekdays"]
+__all__ = ["HOURS_OF_WEEK", "LEAST_DAYS", "calendar_day", "hour_of_week", "weekday", "without_weekdays"]
 
 HOURS_OF_WEEK = 168
 
@@ -17,15 +17,23 @@ _HOUR = 3_600_000_000
 _PRIOR = 10.0
 
 #: Weekdays show in no fewer days than two weeks.
-_LEAST_DAYS = 14
+LEAST_DAYS = 14
 
 
 def hour_of_week(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
     """Hour of the week [n] in a zone of the calendar, Monday at midnight is 0; microseconds since 1970 in UTC."""
-    hours, place = np.unique(np.asarray(moments, np.int64) // _HOUR, return_inverse=True)
-    # 1970 began on a Thursday. The zone's distance from UTC is asked once a distinct hour, for it changes twice a year.
-    shifted = hours + np.array([_offset_hours(hour, zone) for hour in hours.tolist()], np.int64)
-    return ((shifted + 3 * 24) % HOURS_OF_WEEK)[place.ravel()]
+    # 1970 began on a Thursday.
+    return (_local_hours(moments, zone) + 3 * 24) % HOURS_OF_WEEK
+
+
+def calendar_day(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
+    """Day [n] of a zone's calendar, in days since 1970; microseconds since 1970 in UTC."""
+    return _local_hours(moments, zone) // 24
+
+
+def weekday(days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of days since 1970 [n]; Monday is 0."""
+    return (np.asarray(days, np.int64) + 3) % 7
 
 
 def without_weekdays(
@@ -39,7 +47,7 @@ def without_weekdays(
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = counts / totals
-    if counts.shape[1] < _LEAST_DAYS:
+    if counts.shape[1] < LEAST_DAYS:
         return shares
     overall = counts.sum(axis=1, keepdims=True) / max(float(totals.sum()), 1.0)
     expected = overall * totals
@@ -49,6 +57,13 @@ def without_weekdays(
         seen, due = counts[:, days].sum(axis=1), expected[:, days].sum(axis=1)
         factors[:, days] = ((seen + _PRIOR) / (due + _PRIOR))[:, None]
     return np.asarray(shares / factors)
+
+
+def _local_hours(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
+    hours, place = np.unique(np.asarray(moments, np.int64) // _HOUR, return_inverse=True)
+    # The zone's distance from UTC is asked once a distinct hour, for it changes twice a year.
+    shifted = hours + np.array([_offset_hours(hour, zone) for hour in hours.tolist()], np.int64)
+    return shifted[place.ravel()]
 
 
 def _offset_hours(hour: int, zone: str) -> int:

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.encoding.embeddings_api import Embeddings, EmbeddingsApi, Unfit
+from monitor.encoding.embeddings_api import Embeddings, EmbeddingsApi
 from monitor.encoding.encoder import each_once, unit_rows
+from monitor.endpoint import Unfit
 from monitor.errors import ModelError, SettingError
 from monitor.machine import cores
 from monitor.progress import Advance, Progress, Silent

@@ -1,4 +1,7 @@
-"""Atlases with their topics, lineage and assignments: tables `atlases`, `topics`, `topic_lineage`, `assignments`."""
+"""Atlases with their topics, lineage and assignments: tables `atlases`, `topics`, `topic_lineage`, `assignments`.
+
+The names of `topic_names` go with them.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,14 @@ import pyarrow as pa
 from monitor.store.curation import Curation
 from monitor.store.database import Database
 from monitor.store.rows import KEY, shape, values
+from monitor.store.topic_names import TopicNames
 from monitor.store.turns import traffic
 
-__all__ = ["ASSIGNMENTS", "AtlasRow", "Atlases", "ForeignTurns", "LineageRow", "TopicRow", "named"]
+__all__ = ["ASSIGNMENTS", "PERSON", "AtlasRow", "Atlases", "ForeignTurns", "LineageRow", "TopicRow", "named"]
+
+
+#: Who named a topic, where that was no model.
+PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,8 @@ class TopicRow:
     """A topic on level 0 (broad), 1 (middle) or 2 (fine). `representatives` are turn keys, never texts.
 
     `share_low` and `share_high` are the interval of `share`, None in an atlas of an older offmap. `label` is what people
-    called the topic, where they did; then `found_label` is the one that was found.
+    called the topic, else what a model did, where they did; then `found_label` is the one that was found, and `named_by` is
+    `PERSON` or the model.
     """
 
     topic_id: str
@@ -55,6 +64,12 @@ class TopicRow:
     share_low: float | None = None
     share_high: float | None = None
     found_label: str | None = None
+    named_by: str | None = None
+
+    @property
+    def local_label(self) -> str:
+        """The label that was found, whatever the topic is called."""
+        return self.found_label or self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +97,7 @@ class ForeignTurns:
 
 
 _ATLAS = shape(AtlasRow)
-_TOPIC = shape(TopicRow, leave_out=["found_label"])
+_TOPIC = shape(TopicRow, leave_out=["found_label", "named_by"])
 _LINEAGE = shape(LineageRow)
 
 #: What the atlas says of each turn.
@@ -103,27 +118,39 @@ ASSIGNMENTS = pa.schema(
 )
 
 
-def named(topics: Sequence[TopicRow], names: Mapping[str, str]) -> list[TopicRow]:
-    """The topics under their names. A label that was found and is somebody's name on the same level gets a number."""
-    if not names:
-        return list(topics)
+def named(
+    topics: Sequence[TopicRow], names: Mapping[str, str], by_model: Mapping[str, tuple[str, str]] | None = None
+) -> list[TopicRow]:
+    """The topics under their names: a person's, else that of a model (name, model), else the label that was found.
+
+    A label that was found and is somebody's name on the same level gets a number; a model's name that something else on its
+    level is called gives way to the label.
+    """
     taken = {(one.level, names[one.topic_id].casefold()) for one in topics if one.topic_id in names}
     found = []
     for one in topics:
         if one.topic_id in names:
-            found.append(replace(one, label=names[one.topic_id], found_label=one.label))
+            found.append(replace(one, label=names[one.topic_id], found_label=one.label, named_by=PERSON))
             continue
         label, number = one.label, 2
         while (one.level, label.casefold()) in taken:
             label, number = f"{one.label} ({number})", number + 1
         found.append(one if label == one.label else replace(one, label=label))
+    if not by_model:
+        return found
+    used = taken | {(one.level, one.label.casefold()) for one in found}
+    for place, one in enumerate(found):
+        name, model = by_model.get(one.topic_id, ("", ""))
+        if name and one.named_by is None and (one.level, name.casefold()) not in used:
+            used.add((one.level, name.casefold()))
+            found[place] = replace(one, label=name, found_label=topics[place].label, named_by=model)
     return found
 
 
 class Atlases:
     """Written whole under their id; readers find them through the published run."""
 
-    TABLES = ("atlases", "topics", "topic_lineage", "assignments")
+    TABLES = ("atlases", "topics", "topic_lineage", "assignments", "topic_names")
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -177,13 +204,16 @@ class Atlases:
         return found[0] if found else None
 
     def topics(self, atlas_id: str) -> list[TopicRow]:
-        """From the broad to the fine, the largest first, under the names that people gave them."""
+        """From the broad to the fine, the largest first, under their names."""
         rows = _TOPIC.read(
             self._database.query(
                 "SELECT * FROM topics WHERE atlas_id = ? ORDER BY level, turns DESC, topic_id", [atlas_id]
             )
         )
-        return named(rows, Curation(self._database).names())
+        by_model = {
+            one.topic_id: (one.name, one.model) for one in TopicNames(self._database).read(atlas_id) if one.name
+        }
+        return named(rows, Curation(self._database).names(), by_model)
 
     def topic_ids(self, *, besides: str) -> set[str]:
         """Every topic id that an atlas besides this one has or had, as far as atlases are kept; and those of decisions."""

@@ -234,6 +234,23 @@ def _languages(database: LocalDatabase) -> None:
     database.query("ALTER TABLE assignments ADD COLUMN foreign_language VARCHAR")
 
 
+_NAMING = """
+CREATE TABLE topic_names (
+    atlas_id VARCHAR NOT NULL, topic_id VARCHAR NOT NULL, model VARCHAR NOT NULL, asked VARCHAR NOT NULL, name VARCHAR,
+    examples VARCHAR NOT NULL, named_at TIMESTAMP NOT NULL);
+CREATE TABLE naming_runs (
+    run_id VARCHAR NOT NULL, asked_at TIMESTAMP NOT NULL, model VARCHAR NOT NULL, topics BIGINT, named BIGINT,
+    refused BIGINT, requests BIGINT, input_tokens BIGINT, output_tokens BIGINT, cost_usd DOUBLE, error VARCHAR);
+"""
+
+
+def _naming(database: LocalDatabase) -> None:
+    """What a model calls topics, and what asking it cost."""
+    for statement in _NAMING.split(";"):
+        if statement.strip():
+            database.query(statement)
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -249,6 +266,7 @@ MIGRATIONS: Sequence[Migration] = (
     _sampling,
     _curation,
     _languages,
+    _naming,
 )
 
 

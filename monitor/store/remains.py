@@ -36,6 +36,8 @@ _LABELS = (
 _JSON = {"body", "manifest"}
 
 _WORD = re.compile(r"\w[\w'’-]*\w")
+#: A model writes "Ann's parcel" where "ann" was said.
+_PART = re.compile(r"\w{2,}")
 #: Texts that are looked through for a word before all are: most words are in there.
 _SAMPLE, _MOST = 20_000, 50_000
 #: What stands in a label where a forgotten word stood.
@@ -49,18 +51,25 @@ class Remains:
         self._database = database
 
     def forget_keys(self, gone: Set[int]) -> None:
-        """Out of every list of turn keys."""
+        """Out of every list of turn keys. A model's name that was made from one of their texts goes as a whole: it may say in
+        other words what they said."""
         if not gone:
             return
+        rows = self._database.query("SELECT atlas_id, topic_id, examples FROM topic_names").to_pylist()
+        self._unname(
+            {(row["atlas_id"], row["topic_id"]) for row in rows if not gone.isdisjoint(orjson.loads(row["examples"]))}
+        )
         for table, ids, column in _LISTS:
             self._change(table, ids, column, lambda text: _without_keys(text, gone))
 
     def forget_words(self, texts: Iterable[str]) -> None:
         """A word of these texts that no turn has any more leaves the labels, and what quotes a label. Call it when the
         texts' turns are deleted."""
-        said = {word for text in texts for word in _words(text)}
+        listed = list(texts)
+        said = {word for text in listed for word in _words(text)}
         if not said:
             return
+        self._forget_parts({part for text in listed for part in _parts(text)})
         labels, keywords = self._labels(), self._keywords()
         lost = self._lost(said & {word for phrase in labels | keywords for word in _words(phrase)})
         if not lost:
@@ -68,10 +77,49 @@ class Remains:
         pattern = re.compile(
             r"(?<![\w'’-])(?:" + "|".join(map(re.escape, sorted(lost))) + r")(?![\w'’-])", re.IGNORECASE
         )
+        self._unname(self._made_of(pattern))
         self._change("topics", ("atlas_id", "topic_id"), "keywords", lambda text: _without_keywords(text, pattern))
         changed = {label: new for label in labels if (new := pattern.sub(_GAP, label)) != label}
         for table, ids, column in _LABELS:
             self._change(table, ids, column, partial(_renamed, changed=changed, json=column in _JSON))
+
+    def _forget_parts(self, said: set[str]) -> None:
+        """A model's name that holds one of these, which no turn has any more, goes."""
+        rows = self._database.query(
+            "SELECT atlas_id, topic_id, name FROM topic_names WHERE name IS NOT NULL"
+        ).to_pylist()
+        lost = self._lost(said & {part for row in rows for part in _parts(row["name"])})
+        self._unname({(row["atlas_id"], row["topic_id"]) for row in rows if lost & _parts(row["name"])})
+
+    def _made_of(self, pattern: re.Pattern[str]) -> set[tuple[str, str]]:
+        """Topics, by atlas and id, whose label or keywords hold it: a model saw them."""
+        rows = self._database.query("SELECT atlas_id, topic_id, label, keywords FROM topics").to_pylist()
+        return {
+            (row["atlas_id"], row["topic_id"])
+            for row in rows
+            if pattern.search(row["label"] or "") or any(map(pattern.search, orjson.loads(row["keywords"] or "[]")))
+        }
+
+    def _unname(self, topics: set[tuple[str, str]]) -> None:
+        """Take a model's names from topics, by atlas and id; what quotes one says the label that was found instead. The model
+        is asked again when the topics are named the next time."""
+        if not topics:
+            return
+        rows = self._database.query(
+            "SELECT n.atlas_id, n.topic_id, n.name, t.label FROM topic_names n"
+            " LEFT JOIN topics t ON t.atlas_id = n.atlas_id AND t.topic_id = n.topic_id"
+        ).to_pylist()
+        gone = [row for row in rows if (row["atlas_id"], row["topic_id"]) in topics]
+        for row in gone:
+            self._database.execute(
+                "DELETE FROM topic_names WHERE atlas_id = ? AND topic_id = ?", [row["atlas_id"], row["topic_id"]]
+            )
+        changed = {row["name"]: row["label"] or _GAP for row in gone if row["name"]}
+        if not changed:
+            return
+        for table, ids, column in _LABELS:
+            if table != "topics" and (table, column) != ("decisions", "name"):  # there it is no quotation
+                self._change(table, ids, column, partial(_renamed, changed=changed, json=column in _JSON))
 
     def _change(self, table: str, ids: tuple[str, ...], column: str, change: Callable[[str], str]) -> None:
         rows = self._database.query(f"SELECT {', '.join(ids)}, {column} FROM {table} WHERE {column} IS NOT NULL")
@@ -119,6 +167,10 @@ class Remains:
 
 def _words(text: str) -> Iterator[str]:
     return (word.lower() for word in _WORD.findall(text))
+
+
+def _parts(text: str) -> set[str]:
+    return {part.lower() for part in _PART.findall(text)}
 
 
 def _without_keys(text: str, gone: Set[int]) -> str:

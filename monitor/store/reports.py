@@ -11,6 +11,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from monitor.store.atlases import Atlases
 from monitor.store.curation import Curation
 from monitor.store.database import Database
 from monitor.store.rows import KEY, shape
@@ -142,10 +143,19 @@ class Reports:
         return self._read("turn_coverage", TURN_COVERAGE, report_id)
 
     def gaps(self, report_id: str) -> list[GapRow]:
-        """By rank, under the names that people gave their topics."""
+        """By rank, under the names of their topics."""
         rows = _GAP.read(self._database.query("SELECT * FROM gaps WHERE report_id = ? ORDER BY rank", [report_id]))
-        names = Curation(self._database).names() if rows else {}
+        names = self._names(report_id) if rows else {}
         return [replace(row, label=names.get(row.topic_id, row.label)) for row in rows]
+
+    def _names(self, report_id: str) -> dict[str, str]:
+        """What people and a model call topics, by topic id."""
+        names = dict(Curation(self._database).names())
+        report = self.coverage(report_id)
+        for one in Atlases(self._database).topics(report.atlas_id) if report else ():
+            if one.named_by is not None:
+                names[one.topic_id] = one.label
+        return names
 
     def signals(self, report_id: str) -> pa.Table:
         """The columns of `SIGNALS`, ordered by turn_key."""

@@ -97,7 +97,7 @@ class Statistics:
         return self._database.query(
             f"WITH said AS (SELECT turns.conversation_key, a.{level} AS topic, turns.created_at"
             " FROM assignments a JOIN turns USING (turn_key)"
-            f" WHERE a.atlas_id = ? AND a.act IS NULL AND NOT a.flood AND {condition}),"
+            f" WHERE a.atlas_id = ? AND a.act IS NULL AND NOT a.flood AND a.foreign_language IS NULL AND {condition}),"
             " began AS (SELECT conversation_key, date_trunc('hour', min(created_at))::TIMESTAMP AS hour FROM said"
             " GROUP BY conversation_key),"
             " touched AS (SELECT DISTINCT conversation_key, topic FROM said WHERE topic IS NOT NULL)"

@@ -48,6 +48,7 @@ from monitor.store.schedule import Schedule
 from monitor.store.sharing import StoreServer
 from monitor.store.statistics import Statistics
 from monitor.store.streams import Streams
+from monitor.store.topic_names import TopicNames
 from monitor.store.turns import Turns
 from monitor.store.vectors import Vectors
 from monitor.store.watch_lists import WatchLists
@@ -74,6 +75,7 @@ class Store:
         self.jobs = Jobs(database)
         self.atlases = Atlases(database)
         self.curation = Curation(database)
+        self.topic_names = TopicNames(database)
         self.reports = Reports(database)
         self.runs = Runs(database)
         self.exports = Exports(database)

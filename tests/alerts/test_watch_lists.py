@@ -67,6 +67,44 @@ def test_no_pattern_hangs_the_store(store: Store) -> None:
     assert time.monotonic() - started < 5
 
 
+def hits(store: Store, one: WatchList, text: str) -> list[str]:
+    [spans] = store.watch_lists.spans(one, [text])
+    return [text[start:end] for start, end in spans]
+
+
+def test_hits_are_found_where_they_stand(store: Store) -> None:
+    back = WatchList("a", ("money back", "voucher"), (r"refund(s|ed)?", r"\bcat\b", "x*"))
+    assert hits(store, back, "My MONEY  back money back, voucher voucher voucher; moneyback") == [
+        "MONEY  back",
+        "money back",
+        *["voucher"] * 3,
+    ]
+    assert hits(store, back, "concat cat: refunded") == ["cat", "refunded"], (
+        "the place, and not the first that reads so"
+    )
+    assert hits(store, back, "nothing of it") == []
+    assert hits(store, WatchList("a", ("para iadesi",)), "ünlü 🙂 Para  iadesi مرحبا") == ["Para  iadesi"]
+    assert hits(store, WatchList("a", ("مرحبا",)), "🙂 مرحبا <script>") == ["مرحبا"]
+    assert hits(store, WatchList("a", ("ab",), ("bc",)), "ab abc") == ["ab", "bc"]
+    assert hits(store, WatchList("a", ("b c",), ("a b", "c d")), "a b c d") == ["a b c d"]
+    assert hits(store, WatchList("a", patterns=("b",)), "a\x01b\x02\x00c") == ["b"], "marks in a text are no marks"
+    assert store.watch_lists.spans(back, []) == []
+
+
+def test_hits_of_many_texts_in_their_order(store: Store) -> None:
+    texts = [f"{'x' * number} voucher" if number % 3 else "other" for number in range(3_000)]
+    found = store.watch_lists.spans(WatchList("a", ("voucher",)), texts)
+    assert [bool(one) for one in found] == [bool(number % 3) for number in range(3_000)]
+    assert all(texts[number][one[0][0] : one[0][1]] == "voucher" for number, one in enumerate(found) if one)
+
+
+def test_no_pattern_hangs_the_marking(store: Store) -> None:
+    started = time.monotonic()
+    text = "a" * 50_000 + "b"
+    assert store.watch_lists.spans(WatchList("a", patterns=("(a+)+$", "(a|aa)+$")), [text] * 3) == [[]] * 3
+    assert time.monotonic() - started < 5
+
+
 @pytest.mark.parametrize("pattern", ["(a", "(?=a)", r"(a)\1", "a)|(?:b", "*", "a{5000}"])
 def test_a_pattern_that_is_none_is_named(store: Store, pattern: str) -> None:
     with pytest.raises(

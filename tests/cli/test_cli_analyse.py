@@ -12,7 +12,8 @@ from cli_traffic import write_log
 def test_analyse_publishes_and_says_the_verdict(analysed: Offmap) -> None:
     found = analysed.done("analyse", "--eval-set", "shop", "--json").json
     keys = {"run", "verdict", "turns", "texts", "encoded", "topics", "gaps", "reused", "seconds", "drift", "alerts"} | {
-        "kept_out"
+        "kept_out",
+        "naming",
     }
     assert set(found) == keys
     assert found["gaps"] > 1 and found["reused"] is True and found["encoded"] == 0

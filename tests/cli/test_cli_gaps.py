@@ -63,7 +63,7 @@ def test_the_table_says_what_to_do_next(built: Offmap) -> None:
     assert out.startswith("The eval set covers ")
     assert f"offmap export --gap {worst['id']} --format openai-chat --out" in out
     assert f"offmap turns --topic {worst['topic']}" in out
-    assert f"!1  {worst['label']}" in out
+    assert f"!1  {worst['label'].split()[0]}" in out  # the rest may stand on a line below
 
 
 @pytest.mark.slow

@@ -13,12 +13,13 @@ from monitor.records import Turn
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.partitions import PartitionRow
+from monitor.store.topic_names import NamingRun, TopicName
 from tests.cli.cli_support import Offmap, in_folder
 from tests.dashboards.app_support import served
 
 pytestmark = pytest.mark.slow
 
-PAGES = {"/": "Overview", "/gaps": "Gaps", "/topics": "Topics", "/drift": "Drift", "/data": "Data"}
+PAGES = {"/": "Overview", "/gaps": "Gaps", "/topics": "Topics", "/words": "Words", "/drift": "Drift", "/data": "Data"}
 
 
 def text_of(tab: Any, url: str) -> str:
@@ -167,3 +168,18 @@ def test_what_users_write_is_text(tab: Any, tmp_path: Path) -> None:
             text_of(tab, url + path)
             assert tab.title() == "offmap"
             assert tab.locator("#page script, #page img[src=x], #page a[href^='javascript']").count() == 0
+
+
+def test_a_models_name_stands_above_the_words_that_were_found(tab: Any, analysed_app: Offmap) -> None:
+    with Store.open(str(analysed_app.store)) as store, served(store, Settings()) as url:
+        run = store.runs.current()
+        assert run is not None
+        one = next(one for one in store.atlases.topics(run.atlas_id) if one.level == 1)
+        when = datetime(2026, 3, 1, 12)
+        store.topic_names.add(run.atlas_id, [TopicName(one.topic_id, "small-chat", "", "Named things", (), when)])
+        store.topic_names.note(NamingRun("run", when, "small-chat", 1, 1, 0, 2, 900, 50, 0.0125, "it answered 503"))
+        shown = text_of(tab, f"{url}/topics?topic={one.topic_id}")
+        assert "Named things" in shown and f"Called by small-chat; by its words: {one.label}." in shown
+        assert tab.input_value("#decide-name") == ""
+        data = text_of(tab, url + "/data")
+        assert "Topic names" in data and "900, 50" in data and "$0.0125" in data

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.encoding.embeddings_api import ATTEMPTS
 from monitor.encoding.endpoint import BATCH_CHARACTERS, LEAST_CHARACTERS, EndpointEncoder
 from monitor.encoding.hashing import HashingEncoder
+from monitor.endpoint import ATTEMPTS
 from monitor.errors import ModelError, SettingError
 from monitor.settings import EncoderSettings, Settings, load
 from tests.encoding.embeddings_server import KEY, MODEL, Endpoint, Said, embeddings_server, usual

@@ -20,6 +20,7 @@ from monitor.store.backup import back_up, restore
 from monitor.store.curation import DecisionRow, Evidence
 from monitor.store.drift import DriftRow
 from monitor.store.exports import OWN, ExportRow
+from monitor.store.topic_names import TopicName
 from tests.store.conftest import NOON, make_turn
 from tests.store.test_deletion import traces
 from tests.store.test_runs import (
@@ -99,7 +100,9 @@ def _letters(store: Store) -> None:
 
 def _analysis(store: Store) -> None:
     topic = replace(topic_row(representatives=tuple(KEYS)), label=LABEL, keywords=(WORD, "parcel", "late"))
-    store.atlases.write(atlas_row("a1"), [topic], [], assignments(KEYS))
+    named = replace(topic, topic_id="named", turns=0, label="late", keywords=("late",), representatives=())
+    store.atlases.write(atlas_row("a1"), [topic, named], [], assignments(KEYS))
+    store.topic_names.add("a1", [TopicName("named", "small-chat", "", f"{WORD}'s parcels", (KEYS[2],), NOON)])
     store.reports.write_coverage(coverage_row("r1"), [], turn_coverage(KEYS))
     store.reports.write_gaps("r1", [replace(gap_row(examples=tuple(KEYS)), label=LABEL)])
     store.reports.write_signals("r1", signals(KEYS))

@@ -27,6 +27,7 @@ WITH_EXAMPLES = {
     "monitor.drift.mmd",
     "monitor.drift.neighbourhood",
     "monitor.alerts.blocks",
+    "dashboards.components.texts",
     "dashboards.theme",
     "dashboards.state",
     "dashboards.pages.data",
