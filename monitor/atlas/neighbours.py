@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-__all__ = ["EXACT_BELOW", "NeighbourGraph", "build_graph", "nearest"]
+__all__ = ["EDGE_POWER", "EXACT_BELOW", "NeighbourGraph", "build_graph", "nearest"]
 
 #: Up to this many texts every pair is compared; above, HNSW (recall 0.99) is faster than the product of the matrices.
 EXACT_BELOW = 8_000
