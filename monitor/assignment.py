@@ -64,6 +64,7 @@ class Assigner:
         self._store, self._chosen, self._settings = store, encoder, settings
         self._atlas: _Atlas | None = None
         self._encoder: Encoder | None = None
+        self._dense: bool | None = None  # not known
         self._new: dict[bytes, NDArray[np.float32]] = {}  # texts that the atlas has no topic for, since it is read here
         self._shares: dict[str, float] = {}  # of the languages: a few new turns alone do not tell what people speak
 
@@ -81,27 +82,30 @@ class Assigner:
     @property
     def dense(self) -> bool:
         """Whether turns that the published atlas has no topic for lie so close together that they are one."""
-        return (
-            self._atlas is not None and bool(self._new) and is_dense(np.stack([*self._new.values()]), self._atlas.reach)
-        )
+        if self._dense is None:
+            pool = [*self._new.values()]
+            self._dense = bool(pool) and self._atlas is not None and is_dense(np.stack(pool), self._atlas.reach)
+        return self._dense
 
     def assign(self) -> int:
         """Give every turn since the atlas's window began a topic that has none yet; how many they were.
 
         0 without a published run, and where the atlas's encoder cannot be made any more.
+        A turn that lies farther from the atlas's texts than these from one another has none: it is new until the next analysis.
         An answer or a greeting has the topic of the turns around it only where they come in the same round.
         """
         run = self._store.runs.current()
         if run is None:
             return 0
         if self._atlas is None or self._atlas.row.atlas_id != run.atlas_id:
-            self._atlas, self._new = self._read(run.atlas_id), {}
+            self._atlas, self._new, self._dense = self._read(run.atlas_id), {}, None
             self._encoder = None if self._atlas is None else self._encoder_of(self._atlas.row)
             counts = self._store.languages.counts()
             self._shares = {code: turns / sum(counts.values()) for code, turns in counts.items()}
         if self._atlas is None or self._encoder is None:
             return 0
         done = 0
+        self._dense = None
         while batch := self._round(self._atlas, self._encoder, run.window_start):
             done += batch
             if batch < _ROUND:
