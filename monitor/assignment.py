@@ -12,10 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import ACTS, example_texts, recognise_acts
-from monitor.atlas.assignment import Anchors, assign_texts, nearest_anchors, place_texts
+from monitor.atlas.assignment import Anchors, Near, assign_texts, nearest_anchors, place_texts
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.languages import detect
-from monitor.atlas.neighbours import NeighbourGraph, build_graph
+from monitor.atlas.neighbours import EDGE_POWER, NeighbourGraph, build_graph
+from monitor.atlas.newcomers import Reach, is_dense, reach_of
 from monitor.atlas.usage import MOST_WORDS
 from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder, remake_encoder
@@ -31,6 +32,9 @@ __all__ = ["Assigner"]
 #: Turns a round: a burst is worked off in rounds of some seconds, and each is stored.
 _ROUND = 2_000
 
+#: New texts that are looked at together.
+_POOL = 2_000
+
 
 @dataclass(frozen=True, slots=True)
 class _Atlas:
@@ -38,7 +42,7 @@ class _Atlas:
 
     `anchors` are the texts with a subject, with their topics and intent. `by_use` are all texts with their acts (positions in
     `ACTS`, -1 for a subject): the two share their vectors. `on_map` holds the hashes of the texts that its map shows: each is
-    on it once.
+    on it once. `reach` says how far a new text may lie.
     """
 
     row: AtlasRow
@@ -46,6 +50,7 @@ class _Atlas:
     by_use: Anchors
     names: tuple[NDArray[np.object_], ...]
     on_map: set[bytes]
+    reach: Reach
 
 
 class Assigner:
@@ -59,6 +64,8 @@ class Assigner:
         self._store, self._chosen, self._settings = store, encoder, settings
         self._atlas: _Atlas | None = None
         self._encoder: Encoder | None = None
+        self._dense: bool | None = None  # not known
+        self._new: dict[bytes, NDArray[np.float32]] = {}  # texts that the atlas has no topic for, since it is read here
         self._shares: dict[str, float] = {}  # of the languages: a few new turns alone do not tell what people speak
 
     @property
@@ -72,23 +79,33 @@ class Assigner:
         """Whether new turns wait for the next analysis, because the published atlas's encoder cannot be made any more."""
         return self._atlas is not None and self._encoder is None
 
+    @property
+    def dense(self) -> bool:
+        """Whether turns that the published atlas has no topic for lie so close together that they are one."""
+        if self._dense is None:
+            pool = [*self._new.values()]
+            self._dense = bool(pool) and self._atlas is not None and is_dense(np.stack(pool), self._atlas.reach)
+        return self._dense
+
     def assign(self) -> int:
         """Give every turn since the atlas's window began a topic that has none yet; how many they were.
 
         0 without a published run, and where the atlas's encoder cannot be made any more.
+        A turn that lies farther from the atlas's texts than these from one another has none: it is new until the next analysis.
         An answer or a greeting has the topic of the turns around it only where they come in the same round.
         """
         run = self._store.runs.current()
         if run is None:
             return 0
         if self._atlas is None or self._atlas.row.atlas_id != run.atlas_id:
-            self._atlas = self._read(run.atlas_id)
+            self._atlas, self._new, self._dense = self._read(run.atlas_id), {}, None
             self._encoder = None if self._atlas is None else self._encoder_of(self._atlas.row)
             counts = self._store.languages.counts()
             self._shares = {code: turns / sum(counts.values()) for code, turns in counts.items()}
         if self._atlas is None or self._encoder is None:
             return 0
         done = 0
+        self._dense = None
         while batch := self._round(self._atlas, self._encoder, run.window_start):
             done += batch
             if batch < _ROUND:
@@ -137,6 +154,9 @@ class Assigner:
         )
         foreign = spoken.outside(self._known(atlas.row)) & ~is_act
         classes[:, foreign] = -1
+        far = _is_far(near, atlas.reach)
+        is_new = far[texts] & ~is_act & ~foreign
+        classes[:3, is_new] = -1
         classes[:3] = _with_conversation(classes[:3], turns.column("conversation_key").to_numpy(), is_act)
         found = [
             [names[one] if one >= 0 else None for one in level.tolist()]
@@ -166,6 +186,9 @@ class Assigner:
             unseen = np.array([hashes[text] not in atlas.on_map for text in texts[shown].tolist()], bool)
             new = np.isfinite(places).all(axis=1) & unseen
             self._store.layouts.append(atlas.row.atlas_id, np.array(keys, np.uint64)[shown[new]], places[new])
+        self._new |= {
+            hashes[text]: vectors[text] for text in np.unique(texts[is_new]).tolist()[: _POOL - len(self._new)]
+        }
         atlas.on_map.update(hashes[text] for text in texts[shown[new]].tolist())
         return turns.num_rows
 
@@ -216,7 +239,17 @@ class Assigner:
         hashes: list[bytes] = values(table, "text_hash")[:subjects]
         places = np.array([place.get(hash_, nowhere) for hash_ in hashes], np.float32).reshape(-1, 2)
         anchors, by_use = Anchors(vectors[:subjects], np.stack(classes), places), Anchors(vectors, acts[None])
-        return _Atlas(row, anchors, by_use, tuple(names), set(place))
+        reach = reach_of(anchors.vectors, k=self._settings.atlas.neighbours)
+        return _Atlas(row, anchors, by_use, tuple(names), set(place), reach)
+
+
+def _is_far(near: Near, reach: Reach) -> NDArray[np.bool_]:
+    """Texts [q] that lie farther from their nearest than the atlas's own do."""
+    if not near.weights.shape[1]:
+        return np.zeros(len(near.weights), bool)
+    cosines = near.weights ** (1 / EDGE_POWER)
+    found: NDArray[np.bool_] = cosines.mean(axis=1) < reach.least
+    return found
 
 
 def _first_rows(hashes: Sequence[bytes]) -> list[int]:

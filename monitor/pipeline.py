@@ -23,14 +23,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import example_texts
-from monitor.atlas.assembly import AtlasDraft, TurnFacts, assemble, microseconds, moment, read_atlas
+from monitor.atlas.assembly import AtlasDraft, Space, TurnFacts, assemble, microseconds, moment, read_atlas
 from monitor.atlas.corpus import Corpus, read_corpus
 from monitor.atlas.curation import Decided
 from monitor.atlas.drawing import draw_map
 from monitor.atlas.intents import Intents, assign_intents, load_intents
 from monitor.atlas.languages import Languages, detect, foreign_texts
 from monitor.atlas.network import Network, build_network
-from monitor.atlas.standing import read_decided
+from monitor.atlas.standing import read_decided, read_standing
 from monitor.atlas.topics import find_topics, turn_topics
 from monitor.clock import Clock
 from monitor.coverage.items import ComparedItems, distinct_items
@@ -282,7 +282,10 @@ def _fit(
 ) -> AtlasDraft:
     """Topics of the texts that have a subject, and intents, as rows of the atlas."""
     # Terms of labels are encoded without being kept: a word of somebody must not outlive their turns, even as a vector.
-    topics = find_topics(network, settings.atlas, encoder.encode, decided)
+    standing = read_standing(
+        store, network.corpus, encoder=encoder.name, parameters=_atlas(settings), decisions=ids.decisions
+    )
+    topics = find_topics(network, settings.atlas, encoder.encode, decided, standing)
     names, similarity = _intents(store, encoder, network, examples)
     of_turns = turn_topics(topics, network.corpus, network.turn_acts >= 0)
     # Somebody else may say the same words in a language that is known.
@@ -291,7 +294,8 @@ def _fit(
     of_turns = np.where(foreign, -1, of_turns)
     facts = TurnFacts(of_turns, network.turn_acts, network.flood, names, similarity, spoken)
     interval = settings.coverage.interval
-    return assemble(network.corpus, topics, facts, atlas_id=ids.atlas_id, store=store, interval=interval)
+    space = Space(encoder.name, USER_TEXT.name, network.vectors)
+    return assemble(network.corpus, topics, facts, space, atlas_id=ids.atlas_id, store=store, interval=interval)
 
 
 def _intent_examples(

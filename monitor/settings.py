@@ -173,6 +173,9 @@ class AtlasSettings:
         0.0, "Leiden's resolution of the middle level; 0 from the data", low=0, high=100
     )
     resolution_fine: float = _setting(0.0, "Leiden's resolution of the fine level; 0 from the data", low=0, high=100)
+    steadiness: float = _setting(
+        0.1, "how firmly texts stay in their topics when an atlas is fitted again; 0 fits it afresh", low=0, high=10
+    )
     seed: int = _setting(1, "seed of every random choice", low=0)
     min_users: int = _setting(
         2, "a topic of fewer users is not shown; where turns name no user, a conversation counts as one", low=1

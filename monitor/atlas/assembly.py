@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import ACTS
+from monitor.atlas.centroids import centroid_cosines
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.corpus import Corpus
+from monitor.atlas.lineage import Alike
 from monitor.atlas.pins import PinnedTopic, match_around_pins
 from monitor.atlas.shares import topic_shares
 from monitor.atlas.timeline import first_seen
@@ -22,7 +24,11 @@ from monitor.records import short_hash
 from monitor.store.atlases import ASSIGNMENTS, LineageRow, TopicRow
 from monitor.store.store import Store
 
-__all__ = ["Atlas", "AtlasDraft", "TurnFacts", "assemble", "microseconds", "moment", "read_atlas"]
+__all__ = ["Atlas", "AtlasDraft", "Space", "TurnFacts", "assemble", "microseconds", "moment", "read_atlas"]
+
+
+#: Turns that the centroid of a topic is made of; more do not move it.
+_FOR_CENTROID = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,15 @@ class TurnFacts:
     intents: Sequence[str | None]
     intent_similarity: NDArray[np.float32]
     foreign: Sequence[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What made the vectors [n, d] of the corpus's texts: where they lie can be compared with an atlas of the same alone."""
+
+    encoder: str
+    recipe: str
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class Atlas:
 
 
 def assemble(
-    corpus: Corpus, topics: Topics, facts: TurnFacts, *, atlas_id: str, store: Store, interval: float
+    corpus: Corpus, topics: Topics, facts: TurnFacts, space: Space, *, atlas_id: str, store: Store, interval: float
 ) -> AtlasDraft:
     """Give topics their ids, by decisions of people, from the published atlas where they are the same, and make the rows.
 
@@ -67,11 +82,16 @@ def assemble(
     """
     own = np.where(facts.acts >= 0, -1, facts.topics)  # acts follow a topic; they do not make it
     rows = [members(own[level], len(topics.labels[level])) for level in range(3)]
+    published, hashes = _published_topics(store)
+    # An atlas that is fitted again after another one (the id is of its turns) has other topics to give ids to.
+    after = sorted({id_ for level in published.values() for id_ in level})
     lineage = match_around_pins(
-        _published_topics(store),
+        published,
         {level: [corpus.keys[member] for member in rows[level]] for level in range(3)},
         _pinned(topics),
-        minted=lambda level, number: "t" + short_hash(atlas_id, str(level), str(number), length=8),
+        minted=lambda level, number: "t" + short_hash(atlas_id, *after, str(level), str(number), length=8),
+        alike=_alike(store, corpus, space, hashes, rows),
+        taken=store.atlases.topic_ids(besides=atlas_id),
     )
     known = np.array([language is None for language in facts.foreign], bool)
     subject = (facts.acts < 0) & known
@@ -146,14 +166,16 @@ def _pinned(topics: Topics) -> dict[int, list[PinnedTopic]]:
     return found
 
 
-def _published_topics(store: Store) -> dict[int, dict[str, NDArray[np.uint64]]]:
-    """Turn keys of each topic of the published atlas, by level; acts left out."""
+def _published_topics(store: Store) -> tuple[dict[int, dict[str, NDArray[np.uint64]]], dict[str, NDArray[np.object_]]]:
+    """Turn keys of each topic of the published atlas, by level, and text hashes of each topic; acts left out."""
     run = store.runs.current()
     if run is None:
-        return {}
+        return {}, {}
     table = store.atlases.assignments(run.atlas_id)
     table = table.filter(table.column("act").is_null())
     found: dict[int, dict[str, NDArray[np.uint64]]] = {}
+    texts: dict[str, NDArray[np.object_]] = {}
+    hashes = np.array(table.column("text_hash").to_pylist(), object)
     for level, column in enumerate(LEVELS):
         keys = table.column("turn_key").to_numpy()
         encoded = table.column(column).combine_chunks().dictionary_encode()
@@ -161,7 +183,42 @@ def _published_topics(store: Store) -> dict[int, dict[str, NDArray[np.uint64]]]:
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         groups = members(codes.astype(np.int64), len(names))
         found[level] = {name: keys[rows] for name, rows in zip(names, groups, strict=True)}
-    return found
+        texts |= {name: hashes[rows] for name, rows in zip(names, groups, strict=True)}
+    return found, texts
+
+
+def _alike(
+    store: Store,
+    corpus: Corpus,
+    space: Space,
+    hashes: Mapping[str, NDArray[np.object_]],
+    rows: Sequence[Sequence[NDArray[np.int64]]],
+) -> Alike | None:
+    """Where the topics of the published atlas lie and those of this one; None where another encoder made the former."""
+    run = store.runs.current()
+    published = None if run is None else store.atlases.load(run.atlas_id)
+    if published is None or (published.encoder, published.recipe) != (space.encoder, space.recipe):
+        return None
+
+    def cosines(level: int, olds: Sequence[str], news: Sequence[int]) -> NDArray[np.float64]:
+        wanted = [sorted(set(_some(hashes[old]).tolist())) for old in olds]
+        flat = list(dict.fromkeys(hash_ for one in wanted for hash_ in one))
+        # What was deleted since has no vector any more.
+        gone = set(store.vectors.missing(space.encoder, space.recipe, flat))
+        flat = [hash_ for hash_ in flat if hash_ not in gone]
+        if not flat:
+            return np.zeros((len(olds), len(news)))
+        row_of = {hash_: row for row, hash_ in enumerate(flat)}
+        vectors = store.vectors.read(space.encoder, space.recipe, flat)
+        of_old = [vectors[[row_of[hash_] for hash_ in one if hash_ in row_of]] for one in wanted]
+        of_new = [space.vectors[np.unique(corpus.text_of[_some(rows[level][new])])] for new in news]
+        return centroid_cosines(of_old, of_new)
+
+    return cosines
+
+
+def _some(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), _FOR_CENTROID)).astype(np.int64)]
 
 
 def _assignments(corpus: Corpus, facts: TurnFacts, ids: dict[int, list[str]]) -> pa.Table:

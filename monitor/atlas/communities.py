@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from monitor.atlas.leaning import leaning
 from monitor.atlas.leiden import between_communities, leiden, merged, numbered_by_first
 from monitor.atlas.neighbours import NeighbourGraph
 from monitor.atlas.resolution import coarser_communities, likeliest_communities
@@ -20,6 +22,9 @@ LEVELS = ("broad", "middle", "fine")
 
 #: Topics of the middle level for each fine one, and of the broad level for each middle one, where resolutions are 0.
 _MIDDLE_PART, _BROAD_PART = 0.8, 0.5
+
+#: A number of topics above that is within this part of the usual one stays as it was.
+_STEADY = 0.15
 
 #: UMAP's spectral start fails on fewer points than about three times its neighbours.
 _LEAST_FOR_UMAP = 50
@@ -40,20 +45,31 @@ class Communities:
         return self.broad, self.middle, self.fine
 
 
-def leiden_communities(graph: NeighbourGraph, *, resolutions: tuple[float, float, float], seed: int) -> Communities:
+def leiden_communities(
+    graph: NeighbourGraph,
+    *,
+    resolutions: tuple[float, float, float],
+    seed: int,
+    standing: Sequence[NDArray[np.int64]] = (),
+    pull: float = 0.0,
+) -> Communities:
     """Fine communities by Leiden with modularity, then nested by Leiden on their graph.
 
     `resolutions` are those of the broad, middle and fine level, 0 for one from the data (`monitor.atlas.resolution`).
     Middle communities are communities of the graph whose nodes are the fine ones and whose edges are the sums of theirs,
-    so the levels nest by construction.
+    so the levels nest by construction. `standing` has the topic of each text [n] in the atlas before on the broad, middle and
+    fine level, -1 for none: the communities lean on these by `pull` (`monitor.atlas.leaning`).
     """
     broad, middle, fine = resolutions
+    before = tuple(standing) or (np.full(len(graph), -1, np.int64),) * 3
     if len(graph) == 0:
         nothing = np.empty(0, np.int64)
         return Communities(nothing, nothing, nothing)
     adjacency = graph.undirected()
-    found = leiden(adjacency, resolution=fine, seed=seed) if fine else likeliest_communities(adjacency, seed=seed)
-    return _nested(adjacency, found, broad=broad, middle=middle, seed=seed)
+    tied = leaning(adjacency, before[2], pull=pull)
+    found = leiden(tied, resolution=fine, seed=seed) if fine else likeliest_communities(tied, seed=seed)
+    found = numbered_by_first(found[: len(graph)])
+    return _nested(adjacency, found, before, broad=broad, middle=middle, seed=seed, pull=pull)
 
 
 def hdbscan_communities(vectors: NDArray[np.float32], graph: NeighbourGraph, settings: AtlasSettings) -> Communities:
@@ -96,18 +112,43 @@ def hdbscan_communities(vectors: NDArray[np.float32], graph: NeighbourGraph, set
     return Communities(*levels)
 
 
-def _nested(adjacency: csr_matrix, fine: NDArray[np.int64], *, broad: float, middle: float, seed: int) -> Communities:
+def _nested(
+    adjacency: csr_matrix,
+    fine: NDArray[np.int64],
+    standing: Sequence[NDArray[np.int64]] = (),
+    *,
+    broad: float,
+    middle: float,
+    seed: int,
+    pull: float = 0.0,
+) -> Communities:
     """The fine communities [n] with the levels above them, at the given resolutions or, at 0, in the usual proportion."""
-    above = _above(adjacency, fine, resolution=middle, part=_MIDDLE_PART, seed=seed)
-    return Communities(_above(adjacency, above, resolution=broad, part=_BROAD_PART, seed=seed), above, fine)
+    before = tuple(standing) or (np.full(len(fine), -1, np.int64),) * 3
+    tied = [_Tied(adjacency, level, pull) for level in before[:2]]
+    above = _above(tied[1], fine, resolution=middle, part=_MIDDLE_PART, seed=seed)
+    return Communities(_above(tied[0], above, resolution=broad, part=_BROAD_PART, seed=seed), above, fine)
 
 
-def _above(
-    adjacency: csr_matrix, labels: NDArray[np.int64], *, resolution: float, part: float, seed: int
-) -> NDArray[np.int64]:
+class _Tied:
+    """The graph of a level, tied to the level's topics of the atlas before; `topics` are those that texts are left of."""
+
+    def __init__(self, adjacency: csr_matrix, standing: NDArray[np.int64], pull: float) -> None:
+        self.adjacency = leaning(adjacency, standing, pull=pull)
+        self.texts = adjacency.shape[0]
+        self.topics = self.adjacency.shape[0] - self.texts
+
+    def labels(self, of_texts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Labels of the texts with a label of its own for each node behind them."""
+        return np.concatenate([of_texts, int(of_texts.max()) + 1 + np.arange(self.topics)])
+
+
+def _above(tied: _Tied, labels: NDArray[np.int64], *, resolution: float, part: float, seed: int) -> NDArray[np.int64]:
+    among = int(labels.max()) + 1
     if resolution:
-        return numbered_by_first(
-            merged(between_communities(adjacency, labels), resolution=resolution, seed=seed)[labels]
-        )
-    number = max(1, round(part * (int(labels.max()) + 1)))
-    return coarser_communities(adjacency, labels, number=number, seed=seed)
+        between = between_communities(tied.adjacency, tied.labels(labels))
+        return numbered_by_first(merged(between, resolution=resolution, seed=seed)[labels])
+    number = max(1, round(part * among))
+    if abs(tied.topics - number) <= _STEADY * number:
+        number = min(tied.topics, among)
+    found = coarser_communities(tied.adjacency, tied.labels(labels), number=number, among=among, seed=seed)
+    return numbered_by_first(found[: tied.texts])

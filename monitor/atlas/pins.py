@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.atlas.lineage import Keys, Lineage, Minted, match_topics
+from monitor.atlas.lineage import Alike, Keys, Lineage, Minted, match_topics
 from monitor.store.atlases import LineageRow
 
 __all__ = ["PinnedTopic", "match_around_pins"]
@@ -32,6 +32,8 @@ def match_around_pins(
     pins: Mapping[int, Sequence[PinnedTopic]],
     *,
     minted: Minted,
+    alike: Alike | None = None,
+    taken: Collection[str] = (),
 ) -> Lineage:
     """`match_topics` for the topics without a pin, by level; what is pinned, and went into it, takes no part.
 
@@ -61,7 +63,12 @@ def match_around_pins(
         raise AssertionError("more ids than are reserved were tried")
 
     others = {level: [current[level][number] for number in numbers] for level, numbers in rest.items()}
-    found = match_topics(left, others, minted=free)
+
+    def alike_of_others(level: int, olds: Sequence[str], news: Sequence[int]) -> NDArray[np.float64]:
+        assert alike is not None
+        return alike(level, olds, [rest[level][new] for new in news])
+
+    found = match_topics(left, others, minted=free, alike=alike and alike_of_others, taken=taken)
     ids = {level: [""] * len(topics) for level, topics in current.items()}
     for level, numbers in rest.items():
         for number, id_ in zip(numbers, found.ids.get(level, ()), strict=True):

@@ -54,18 +54,21 @@ def likeliest_communities(adjacency: csr_matrix, *, seed: int) -> NDArray[np.int
 
 
 def coarser_communities(
-    adjacency: csr_matrix, labels: NDArray[np.int64], *, number: int, seed: int
+    adjacency: csr_matrix, labels: NDArray[np.int64], *, number: int, seed: int, among: int | None = None
 ) -> NDArray[np.int64]:
-    """Communities [n] of the communities `labels` [n], as near to `number` of them as a resolution gets."""
+    """Communities [n] of the communities `labels` [n], as near to `number` of them as a resolution gets.
+
+    `among` are the labels that count, from 0: those behind them are nodes that are no texts (`monitor.atlas.leaning`).
+    """
     between = between_communities(adjacency, labels)
     best = np.arange(between.shape[0])
     low, high = math.log(_LOWEST), math.log(_HIGHEST)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         found = merged(between, resolution=math.exp(middle), seed=seed)
-        if abs(_count(found) - number) < abs(_count(best) - number):
+        if abs(_count(found[:among]) - number) < abs(_count(best[:among]) - number):
             best = found
-        low, high = (middle, high) if _count(found) < number else (low, middle)
+        low, high = (middle, high) if _count(found[:among]) < number else (low, middle)
     return numbered_by_first(best[labels])
 
 
@@ -91,4 +94,4 @@ def _term(share: float, chance: float) -> float:
 
 
 def _count(labels: NDArray[np.int64]) -> int:
-    return int(labels.max(initial=-1)) + 1
+    return len(np.unique(labels))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.corpus import Corpus
-from monitor.atlas.curation import Decided, Ruling, Standing
+from monitor.atlas.curation import Decided, Levels, Ruling, Standing
 from monitor.store.curation import DecisionRow
 from monitor.store.rows import values
 from monitor.store.store import Store
 
-__all__ = ["read_decided"]
+__all__ = ["read_decided", "read_standing"]
 
 _SHAPING = ("merge", "split", "lock")
 
@@ -34,6 +35,24 @@ def read_decided(store: Store, corpus: Corpus, decisions: Sequence[DecisionRow])
         found = tuple(np.unique(rows[(parts == part) & (rows >= 0)]) for part in range(len(one.topics)))
         rulings.append(Ruling(one.kind, one.level, one.topics, found))
     return Decided(_standing(store, find, len(corpus.hashes)), rulings)
+
+
+def read_standing(
+    store: Store, corpus: Corpus, *, encoder: str, parameters: Mapping[str, Any], decisions: Sequence[str]
+) -> Levels:
+    """Topic of each text [n] in the published atlas on the three levels, -1 for a text that came after its fit; for leaning on.
+
+    Nothing, and so a fresh fit, where the atlas was found in another way (by its encoder or the `parameters` of the atlas), and
+    where one of its decisions is no longer in force: what people took back must not stay.
+    """
+    run = store.runs.current()
+    row = None if run is None else store.atlases.load(run.atlas_id)
+    if row is None or row.encoder != encoder:
+        return ()
+    made = orjson.loads(row.parameters)
+    if any(made.get(name) != value for name, value in parameters.items()) or not {*made["decisions"]} <= {*decisions}:
+        return ()
+    return _standing(store, _Finder(corpus), len(corpus.hashes), fitted=True).of_texts
 
 
 class _Finder:
@@ -55,14 +74,19 @@ class _Finder:
         return np.where(self._keys[place] == keys, self._texts[place], by_hash)
 
 
-def _standing(store: Store, find: _Finder, texts: int) -> Standing:
-    """Topic of each text in the published atlas. A text has one topic there, whoever says it; acts have none of their own."""
+def _standing(store: Store, find: _Finder, texts: int, *, fitted: bool = False) -> Standing:
+    """Topic of each text in the published atlas. A text has one topic there, whoever says it; acts have none of their own.
+
+    `fitted` leaves out turns that came after the fit. They were assigned to what there was, and may be of something new.
+    """
     run = store.runs.current()
     levels = [np.full(texts, -1, np.int64) for _ in LEVELS]
     ids: list[list[str]] = [[] for _ in LEVELS]
     if run is not None:
         table = store.atlases.assignments(run.atlas_id)
         table = table.filter(table.column("act").is_null())
+        if fitted:  # turns that came later were not compared with intents: theirs is null, and not nan
+            table = table.filter(table.column("intent_similarity").is_valid())
         rows = find.rows(table.column("turn_key").to_numpy(), values(table, "text_hash"))
         for level, column in enumerate(LEVELS):
             encoded: Any = table.column(column).combine_chunks().dictionary_encode()

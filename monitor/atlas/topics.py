@@ -42,10 +42,11 @@ def find_topics(
     settings: AtlasSettings,
     encode: Callable[[Sequence[str]], NDArray[np.float32]],
     decided: Decided | None = None,
+    standing: Levels = (),
 ) -> Topics:
     """Communities among the texts that have a subject, as people decided of them; the others have none.
 
-    `encode` reads the terms of labels.
+    `encode` reads the terms of labels. `standing` are the topics of the texts in the atlas before, to lean on.
     """
     corpus, vectors, has_subject = network.corpus, network.vectors, network.has_subject
     talk = network.graph.among(has_subject).talk
@@ -54,7 +55,13 @@ def find_topics(
         found = hdbscan_communities(vectors[has_subject], subjects, settings)
     else:
         resolutions = (settings.resolution_broad, settings.resolution_middle, settings.resolution_fine)
-        found = leiden_communities(subjects, resolutions=resolutions, seed=settings.seed)
+        found = leiden_communities(
+            subjects,
+            resolutions=resolutions,
+            seed=settings.seed,
+            standing=[level[has_subject] for level in standing],
+            pull=settings.steadiness,
+        )
     of_texts: Levels = tuple(_spread(level, has_subject) for level in found.levels())
     pins: tuple[Pin, ...] = ()
     if decided is not None and decided.rulings:

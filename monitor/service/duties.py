@@ -29,6 +29,9 @@ __all__ = ["Duties"]
 #: A first atlas is fitted when so many turns are there: fewer have no topics.
 _FIRST_TURNS = 50
 
+#: New turns that are a topic of their own wait for no more than this part of the interval; and a refit has so much rest.
+_AT_ONCE = 0.25
+
 
 class Duties:
     """The jobs of one service over one store. Each runs in the thread of the part that asks."""
@@ -92,21 +95,26 @@ class Duties:
         state = self._state()
         if state == self._seen or not self._store.turns.count():
             return ""
+        because = "new turns had come close together: " if self._assigner is not None and self._assigner.dense else ""
         command = ["analyse"]
         for name in self.eval_sets():
             command += ["--eval-set", name]
         done = self._worker.run(command)
         self._seen = state
-        return str(done.get("verdict", ""))
+        return because + str(done.get("verdict", ""))
 
     def _refit_wanted(self) -> bool:
-        """Before the interval is over: the first atlas, an eval set that the last run did not compare, and another encoder."""
+        """Before the interval is over: the first atlas, another encoder, new turns that are a topic of their own, and an eval
+        set that the last run did not compare."""
         run = self._store.runs.current()
         if run is None:
             return self._store.turns.count() >= _FIRST_TURNS and self._state() != self._seen
         if self._assigner is not None and self._assigner.former:
             return self._state() != self._seen
         sets = self._latest_eval_sets()
+        waited = self._clock() - run.published_at >= timedelta(minutes=self._settings.schedule.refit_minutes) * _AT_ONCE
+        if waited and self._assigner is not None and self._assigner.dense:
+            return self._state() != self._seen
         newest = max((when for when in sets.values()), default=None)
         return newest is not None and newest > run.published_at and self._state() != self._seen
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from monitor.store.curation import Curation
 from monitor.store.database import Database
-from monitor.store.rows import KEY, shape
+from monitor.store.rows import KEY, shape, values
 from monitor.store.topic_names import TopicNames
 from monitor.store.turns import traffic
 
@@ -218,6 +218,16 @@ class Atlases:
             one.topic_id: (one.name, one.model) for one in TopicNames(self._database).read(atlas_id) if one.name
         }
         return named(rows, Curation(self._database).names(), by_model)
+
+    def topic_ids(self, *, besides: str) -> set[str]:
+        """Every topic id that an atlas besides this one has or had, as far as atlases are kept; and those of decisions."""
+        found = self._database.query(
+            "SELECT topic_id FROM topics WHERE atlas_id <> $1"
+            " UNION SELECT topic_id FROM topic_lineage WHERE atlas_id <> $1",
+            [besides],
+        )
+        decided = (one.topics for one in Curation(self._database).in_force())
+        return {*values(found, "topic_id"), *(id_ for topics in decided for id_ in topics)}
 
     def lineage(self, atlas_id: str) -> list[LineageRow]:
         return _LINEAGE.read(
