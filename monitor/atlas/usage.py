@@ -26,8 +26,9 @@ _OPENINGS = 0.35
 #: of any two, as a share of what it could be above.
 _ALIKE = 0.06
 
-#: Fewer turns than this, neighbours included by their weight, say nothing about use.
-_LEAST_TURNS = 5.0
+#: Fewer conversations than this, neighbours included by their weight, say nothing about use. A turn counts as its share of its
+#: conversation: a batch that asks eighty unrelated things in one go is one conversation, and makes no follow-ups of them.
+_LEAST_CONVERSATIONS = 3.0
 
 
 def follow_ups_by_use(
@@ -50,17 +51,19 @@ def follow_ups_by_use(
         return found
     text, conversation = corpus.text_of[rows], corpus.conversation[rows]
     follows = np.flatnonzero(conversation[1:] == conversation[:-1]) + 1
-    if len(follows) < _LEAST_TURNS:
+    if not len(follows):
         return found
     opens = np.ones(len(rows), bool)
     opens[follows] = False
     contexts = _counts(text[follows], text[follows - 1], n)
     near = _with_neighbours(graph)[short]
     said, opened = (near @ np.bincount(of, minlength=n).astype(np.float64) for of in (text, text[opens]))
-    spread, followed = _likeness((near @ contexts).tocsr(), vectors)
-    (everything,), _ = _likeness(csr_matrix(contexts.sum(axis=0)), vectors)
+    share = 1.0 / np.bincount(conversation)[conversation[follows]]
+    followed = near @ np.bincount(text[follows], share, minlength=n)
+    spread = _likeness((near @ contexts).tocsr(), vectors)
+    (everything,) = _likeness(csr_matrix(contexts.sum(axis=0)), vectors)
     varied = spread <= everything + _ALIKE * (1 - everything)
-    found[short] = (followed >= _LEAST_TURNS) & varied & (opened < _OPENINGS * said)
+    found[short] = (followed >= _LEAST_CONVERSATIONS) & varied & (opened < _OPENINGS * said)
     return found
 
 
@@ -78,9 +81,9 @@ def _counts(rows: NDArray[np.int64], columns: NDArray[np.int64], n: int) -> csr_
     return csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n, n))
 
 
-def _likeness(counts: csr_matrix, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean cosine of two of the vectors that each row counts, not of one with itself; and how many the row counts."""
+def _likeness(counts: csr_matrix, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean cosine of two of the vectors that each row counts, not of one with itself."""
     total = np.asarray(counts.sum(axis=1)).ravel()
     sums = counts.astype(np.float32) @ vectors
     squares = np.einsum("ij,ij->i", sums, sums).astype(np.float64)
-    return (squares - total) / np.maximum(total * total - total, 1e-9), total
+    return np.asarray((squares - total) / np.maximum(total * total - total, 1e-9), np.float64)

@@ -121,7 +121,7 @@ def rows_of(store: Store) -> dict[int, dict[str, object]]:
 @pytest.mark.slow
 def test_a_text_that_was_there_gets_its_topics_again(store: Store) -> None:
     before = rows_of(store)
-    asked = [key for key, row in before.items() if row["act"] is None and row["fine"] is not None][::40]
+    asked = [key for key, row in before.items() if row["act"] is None and row["fine"] is not None][::30]
     turns = [late(store, f"late {turn.key}", turn.user_text) for turn in store.turns.fetch(asked)]
     store.turns.append(turns)
     assigner = Assigner(store, ENCODER, Settings())

