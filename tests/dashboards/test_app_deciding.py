@@ -46,6 +46,7 @@ def test_a_name_is_there_at_once_and_is_text(tab: Any, analysed_app: Offmap) -> 
     with Store.open(str(analysed_app.store)) as store, served(store, Settings()) as url:
         one = topics(store, 1)[0]
         tab.goto(f"{url}/topics?topic={one.topic_id}")
+        tab.wait_for_load_state("networkidle")  # the page loads its words after itself
         tab.fill("#decide-name", HOSTILE)
         press(tab, "Name")
         tab.wait_for_selector("h2:has-text('onerror')")
@@ -63,6 +64,7 @@ def test_a_merge_says_when_it_shows_and_is_taken_back(tab: Any, analysed_app: Of
     with Store.open(str(analysed_app.store)) as store, served(store, Settings(), Analysing(now(), store)) as url:
         one, other = topics(store, 1)[:2]
         tab.goto(f"{url}/topics?topic={one.topic_id}")
+        tab.wait_for_load_state("networkidle")  # the page loads its words after itself
         tab.click("#decide-into")
         tab.get_by_role("option", name=other.label, exact=True).click()
         press(tab, "Merge into")
@@ -83,6 +85,7 @@ def test_what_cannot_be_is_said_and_nothing_is_written(tab: Any, analysed_app: O
     with Store.open(str(analysed_app.store)) as store, served(store, Settings()) as url:
         one = topics(store, 2)[0]
         tab.goto(f"{url}/topics?topic={one.topic_id}")
+        tab.wait_for_load_state("networkidle")  # the page loads its words after itself
         press(tab, "Name")
         tab.wait_for_selector("text=must not be empty")
         tab.fill("#decide-intent", "parcel")
