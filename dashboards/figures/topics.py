@@ -17,6 +17,13 @@ __all__ = ["growth_curve", "share_lines", "topic_map", "topic_treemap"]
 _SCALE = [[0.0, "#e8590c"], [0.5, "#fab005"], [1.0, "#4263eb"]]
 _LABELS = 18
 
+#: A label of the map is its first term, in letters so wide and lines so high, on a map of so many pixels: between a desk's 520
+#: and a phone's 300. A label that would cover one of a larger topic is left out.
+_LETTER, _LINE, _MAP = 6.2, 18.0, 420.0
+
+#: The map opens on all but this share of its texts at each edge: a few that lie far out would make the rest a blot.
+_FAR_OUT = 0.005
+
 
 def topic_map(points: pd.DataFrame, topics: Mapping[str, TopicRow], colour: str) -> go.Figure:
     """Each text where it lies, coloured by topic, by novelty or by coverage; the largest topics carry their label."""
@@ -38,21 +45,52 @@ def topic_map(points: pd.DataFrame, topics: Mapping[str, TopicRow], colour: str)
         customdata=list(zip(points["middle"].fillna(""), names, points["text"], strict=True)),
         hovertemplate="<b>%{customdata[1]}</b><br>%{customdata[2]}<extra></extra>",
     )
-    for topic, rows in sorted(points.groupby("middle"), key=lambda one: -len(one[1]))[:_LABELS]:
-        if topic in topics:
-            figure.add_annotation(
-                x=rows["x"].mean(),
-                y=rows["y"].mean(),
-                text=safe(topics[str(topic)].label),
-                showarrow=False,
-                font={"size": 11, "color": "#495057"},
-                bgcolor="rgba(255,255,255,0.78)",
-                borderpad=2,
-            )
+    across, up = _opens_on(points["x"]), _opens_on(points["y"])
+    for x, y, text in _map_labels(points, topics, max(across[1] - across[0], up[1] - up[0])):
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=text,
+            showarrow=False,
+            font={"size": 11, "color": "#495057"},
+            bgcolor="rgba(255,255,255,0.78)",
+            borderpad=2,
+        )
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
     return finished(
-        figure, height=560, xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"}, dragmode="pan", hovermode="closest"
+        figure,
+        height=560,
+        xaxis={**hidden, "range": across},
+        yaxis={**hidden, "range": up, "scaleanchor": "x"},
+        dragmode="pan",
+        hovermode="closest",
     )
+
+
+def _opens_on(places: pd.Series) -> list[float]:
+    low, high = float(places.quantile(_FAR_OUT)), float(places.quantile(1 - _FAR_OUT))
+    margin = 0.06 * max(high - low, 1e-6)
+    return [low - margin, high + margin]
+
+
+def _map_labels(points: pd.DataFrame, topics: Mapping[str, TopicRow], span: float) -> list[tuple[float, float, str]]:
+    """Where the largest topics' labels stand, x, y and text; none covers another on a map that is `span` wide."""
+    pixel = max(span, 1e-6) / _MAP
+    found: list[tuple[float, float, str]] = []
+    for topic, rows in sorted(points.groupby("middle"), key=lambda one: (-len(one[1]), str(one[0]))):
+        if topic not in topics:
+            continue
+        text = safe(topics[str(topic)].label.split(", ")[0])
+        x, y = float(rows["x"].median()), float(rows["y"].median())
+        apart = all(
+            abs(x - other) > (len(text) + len(label)) / 2 * _LETTER * pixel or abs(y - line) > _LINE * pixel
+            for other, line, label in found
+        )
+        if apart:
+            found.append((x, y, text))
+        if len(found) == _LABELS:
+            break
+    return found
 
 
 def topic_treemap(topics: Sequence[TopicRow], coverage: Mapping[str, TopicCoverageRow]) -> go.Figure:

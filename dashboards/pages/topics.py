@@ -30,6 +30,8 @@ __all__ = ["PATH", "TITLE", "layout", "register"]
 PATH, TITLE, ICON = "/topics", "Topics", "⬡"
 
 _LINES, _LANGUAGES = 8, 6
+#: Of a language with a smaller share of the turns it is only said that there is one.
+_SPOKEN = 0.005
 _COLOURS = [
     {"value": "topic", "label": "by topic"},
     {"value": "covered", "label": "by coverage"},
@@ -142,8 +144,9 @@ def _languages(context: PageContext) -> list[Any]:
     if len(counts) < 2:
         return []
     total = sum(counts.values())
-    named = [f"{clean(code)} {share(turns / total)}" for code, turns in list(counts.items())[:_LANGUAGES]]
-    more = f" and {counted(len(counts) - _LANGUAGES, 'other')}" if len(counts) > _LANGUAGES else ""
+    spoken = [(code, turns) for code, turns in counts.items() if turns >= _SPOKEN * total][:_LANGUAGES]
+    named = [f"{clean(code)} {share(turns / total)}" for code, turns in spoken]
+    more = f" and {counted(len(counts) - len(named), 'other')}" if len(counts) > len(named) else ""
     return [dmc.Text(f"Languages: {', '.join(named)}{more}.", size="sm", c="dimmed", className="languages")]
 
 
