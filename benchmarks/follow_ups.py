@@ -94,9 +94,9 @@ def compare(traffic: Traffic, encoder: Encoder) -> dict[str, dict[str, float]]:
         before = network("conversation")
     found = network("conversation")
     return {
-        "message": landed(traffic, network("message")),
-        "conversation, acts by words and likeness alone": landed(traffic, before),
-        "conversation": landed(traffic, found),
+        "message": landed(traffic, network("message"), encoder),
+        "conversation, acts by words and likeness alone": landed(traffic, before, encoder),
+        "conversation": landed(traffic, found, encoder),
         "message joined to the one before it": joined(traffic, found, encoder),
     }
 
@@ -107,9 +107,9 @@ def without_use() -> Iterator[None]:
         yield
 
 
-def landed(traffic: Traffic, network: Network) -> dict[str, float]:
+def landed(traffic: Traffic, network: Network, encoder: Encoder) -> dict[str, float]:
     corpus = network.corpus
-    topics = find_topics(network, AtlasSettings())
+    topics = find_topics(network, AtlasSettings(), encoder.encode)
     of_turns = turn_topics(topics, corpus, network.turn_acts >= 0)
     return scored(traffic, network, of_turns[1], of_turns[2])
 
@@ -117,7 +117,7 @@ def landed(traffic: Traffic, network: Network) -> dict[str, float]:
 def joined(traffic: Traffic, network: Network, encoder: Encoder) -> dict[str, float]:
     """Each bare follow-up, by the truth, as one text with the message before it that has a subject."""
     corpus, is_act = network.corpus, network.turn_acts >= 0
-    topics = find_topics(network, AtlasSettings())
+    topics = find_topics(network, AtlasSettings(), encoder.encode)
     of_turns = turn_topics(topics, corpus, is_act)
     before = inherit_topics(np.arange(len(corpus)), corpus.conversation, is_act | bare(traffic))
     rows = np.flatnonzero(bare(traffic) & (before >= 0))

@@ -15,7 +15,7 @@ from monitor.atlas.acts import ACTS, example_texts, recognise_acts
 from monitor.atlas.assignment import Anchors, Near, assign_texts, nearest_anchors, place_texts
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.languages import detect
-from monitor.atlas.neighbours import EDGE_POWER, NeighbourGraph, build_graph
+from monitor.atlas.neighbours import NeighbourGraph, build_graph
 from monitor.atlas.newcomers import Reach, is_dense, reach_of
 from monitor.atlas.usage import MOST_WORDS
 from monitor.encoding.cache import encode_missing
@@ -245,10 +245,9 @@ class Assigner:
 
 def _is_far(near: Near, reach: Reach) -> NDArray[np.bool_]:
     """Texts [q] that lie farther from their nearest than the atlas's own do."""
-    if not near.weights.shape[1]:
-        return np.zeros(len(near.weights), bool)
-    cosines = near.weights ** (1 / EDGE_POWER)
-    found: NDArray[np.bool_] = cosines.mean(axis=1) < reach.least
+    if not near.cosines.shape[1]:
+        return np.zeros(len(near.cosines), bool)
+    found: NDArray[np.bool_] = near.cosines.mean(axis=1) < reach.least
     return found
 
 

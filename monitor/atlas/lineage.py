@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.store.atlases import LineageRow
 
-__all__ = ["Alike", "Keys", "Lineage", "Minted", "match_topics"]
+__all__ = ["GREW", "Alike", "Keys", "Lineage", "Minted", "match_topics"]
 
 #: Jaccard overlap from which a new topic is the old one. At 0.3 two topics of one size share 46 % of their turns.
 _SAME = 0.3
@@ -28,7 +28,7 @@ _PIECE = 0.2
 _MERGED = 0.5
 
 #: A topic grew when its share of all turns is this many times what it was; windows differ in size, so turns do not count.
-_GREW = 1.5
+GREW = 1.5
 
 #: A topic is compared by where it lies when no more than this share of its turns is in the other atlas.
 _FEW = 0.1
@@ -253,7 +253,7 @@ def _events(
 
 
 def _continued(compared: _Compared, name: str, new: int, old: int, shared: float) -> LineageRow:
-    grew = compared.new_shares[new] >= _GREW * compared.old_shares[old]
+    grew = compared.new_shares[new] >= GREW * compared.old_shares[old]
     return LineageRow(name, "grew" if grew else "kept", None, shared)
 
 

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from monitor.atlas.cells import CellIndex
 
-__all__ = ["EDGE_POWER", "EXACT_BELOW", "GrowingGraph", "NeighbourGraph", "build_graph", "nearest"]
+__all__ = ["EXACT_BELOW", "GrowingGraph", "NeighbourGraph", "build_graph", "nearest"]
 
 #: Up to this many texts every pair is compared; above, cells (recall 0.99) are faster (docs/decisions/0022).
 EXACT_BELOW = 8_000

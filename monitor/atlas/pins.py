@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.atlas.lineage import Alike, Keys, Lineage, Minted, match_topics
+from monitor.atlas.lineage import GREW, Alike, Keys, Lineage, Minted, match_topics
 from monitor.store.atlases import LineageRow
 
 __all__ = ["PinnedTopic", "match_around_pins"]
-
-#: As in the lineage: share of all turns, in times of what it was, from which a topic grew.
-_GREW = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ def _events(pin: PinnedTopic, previous: Mapping[str, Keys], current: Sequence[ND
         shared = len(np.intersect1d(own, new))
         compared = np.intersect1d(new, np.concatenate([np.empty(0, np.uint64), *of_old.values()]))
         jaccard = shared / max(len(own) + len(compared) - shared, 1)
-        grew = len(new) / max(len(held), 1) >= _GREW * len(own) / max(all_old, 1)
+        grew = len(new) / max(len(held), 1) >= GREW * len(own) / max(all_old, 1)
         events.append(LineageRow(pin.topic_id, "grew" if grew else "kept", None, jaccard))
     else:
         sources = {id_: len(np.intersect1d(keys, new)) / len(keys) for id_, keys in of_old.items() if len(keys)}

@@ -49,7 +49,7 @@ def find_topics(
     `encode` reads the terms of labels. `standing` are the topics of the texts in the atlas before, to lean on.
     """
     corpus, vectors, has_subject = network.corpus, network.vectors, network.has_subject
-    talk = network.graph.among(has_subject).talk
+    talk = network.graph.talk[has_subject][:, has_subject].tocsr()
     subjects = topic_graph(vectors[has_subject], k=settings.neighbours, talk=talk)
     if settings.clusterer == "hdbscan":
         found = hdbscan_communities(vectors[has_subject], subjects, settings)

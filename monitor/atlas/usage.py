@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, identity
+from scipy.sparse import csr_matrix, diags, identity
 
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.neighbours import NeighbourGraph
@@ -69,12 +69,8 @@ def follow_ups_by_use(
 
 def _with_neighbours(graph: NeighbourGraph) -> csr_matrix:
     """Row i holds 1 for text i, and for its neighbours their edges' weights as shares of the heaviest."""
-    n, k = graph.indices.shape
-    weights = graph.weights()
-    weights = weights / np.maximum(weights.max(axis=1, keepdims=True, initial=0.0), 1e-12)
-    rows = np.repeat(np.arange(n), k)
-    columns = np.where(graph.indices >= 0, graph.indices, rows.reshape(n, k)).ravel()
-    return (identity(n, format="csr") + csr_matrix((weights.ravel(), (rows, columns)), shape=(n, n))).tocsr()
+    heaviest = graph.weights().max(axis=1, initial=0.0)
+    return (identity(len(graph), format="csr") + diags(1 / np.maximum(heaviest, 1e-12)) @ graph.directed()).tocsr()
 
 
 def _counts(rows: NDArray[np.int64], columns: NDArray[np.int64], n: int) -> csr_matrix:
