@@ -7,7 +7,7 @@ from typing import Any
 
 import dash_ag_grid as dag
 
-__all__ = ["column", "grid"]
+__all__ = ["column", "grid", "share_column"]
 
 
 def column(
@@ -27,6 +27,18 @@ def column(
     if shown:
         found["valueFormatter"] = {"function": f"params.data.{shown}"}
     return found
+
+
+def share_column() -> dict[str, Any]:
+    """A topic's share, sorted by its value and shown with its interval."""
+    return column(
+        "share",
+        "share",
+        "Share of all turns with a subject, with its 90% interval in points.",
+        number=True,
+        shown="share_text",
+        width=124,
+    )
 
 
 def grid(

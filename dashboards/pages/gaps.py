@@ -10,7 +10,7 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html, no_update
 
 from dashboards.components.cards import card, chart, empty, explained, link, not_read_line, page, table, verdict
-from dashboards.components.grid import column, grid
+from dashboards.components.grid import column, grid, share_column
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
 from dashboards.context import PageContext
 from dashboards.figures.coverage import interval_bar
@@ -40,14 +40,7 @@ _COLUMNS = [
     ),
     column("label", "gap", "The words that set the topic apart.", width=260),
     column("turns", "turns", "Turns of this topic in the analysis.", number=True, width=80),
-    column(
-        "share",
-        "share",
-        "Share of all turns with a subject, with its 90% interval in points.",
-        number=True,
-        shown="share_text",
-        width=124,
-    ),
+    share_column(),
     column(
         "coverage",
         "covered",

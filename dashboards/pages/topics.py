@@ -11,7 +11,7 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, html, no_update
 
 from dashboards.components.cards import card, chart, empty, link, not_read_line, page, table, verdict
-from dashboards.components.grid import column, grid
+from dashboards.components.grid import column, grid, share_column
 from dashboards.context import PageContext
 from dashboards.figures.topics import growth_curve, topic_map, topic_treemap
 from dashboards.pages.deciding import decided_note, deciding_card
@@ -41,14 +41,7 @@ _COLUMNS = [
     column("label", "topic", "The words that set the topic apart.", width=280),
     column("level", "level", "Broad topics hold middle ones, and those hold fine ones.", width=80),
     column("turns", "turns", "Turns of this topic in the analysis.", number=True, width=84),
-    column(
-        "share",
-        "share",
-        "Share of all turns with a subject, with its 90% interval in points.",
-        number=True,
-        shown="share_text",
-        width=124,
-    ),
+    share_column(),
     column(
         "coverage",
         "covered",
