@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,14 @@ def gap_rows(
     settings: Settings,
 ) -> list[GapRow]:
     loyal = _loyalty(production)
-    positions, slices, rows = _slices(production, coverage, novelty, loyal)
+    contained = {level: _containment(production, level) for level in (MIDDLE, FINE)}
+    positions, slices, rows = _slices(production, coverage, novelty, loyal, contained)
     failures = float(production.failed[production.counted].mean()) if len(traffic) else 0.0
     ranked = rank_gaps(
         slices,
         failures=failures,
         loyalty=float(loyal[production.counted].mean()),
+        containment=float(contained[MIDDLE][production.counted].mean()),
         min_conversations=settings.gaps.min_conversations,
         min_share=settings.gaps.min_share,
     )
@@ -74,7 +76,11 @@ def gap_rows(
 
 
 def _slices(
-    production: Production, coverage: Coverage, novelty: NDArray[np.float64], loyal: NDArray[np.float64]
+    production: Production,
+    coverage: Coverage,
+    novelty: NDArray[np.float64],
+    loyal: NDArray[np.float64],
+    contained: Mapping[int, NDArray[np.float64]],
 ) -> tuple[list[int], list[Slice], list[NDArray[np.int64]]]:
     """Middle and fine topics as slices: their positions among the topics, the slices, and the rows of their turns."""
     corpus, counted = production.corpus, production.counted
@@ -105,6 +111,7 @@ def _slices(
                 novelty=float(novelty_of[member].mean()),
                 failures=float(production.failed[member].mean()),
                 loyalty=float(loyal[member].mean()),
+                containment=float(contained[topic.level][member].mean()),
                 growth=growth(corpus.created[member], corpus.created[counted], end=production.end),
             )
         )
@@ -122,6 +129,19 @@ def _loyalty(production: Production) -> NDArray[np.float64]:
     found = np.zeros(len(production.corpus))
     found[counted] = share
     return found
+
+
+def _containment(production: Production, level: int) -> NDArray[np.float64]:
+    """Of each turn [t], the share of its text's neighbours that are in its topic, of as many as could be; 0 without one."""
+    corpus, neighbours = production.corpus, production.network.graph.indices
+    topic = np.full(len(neighbours), -1, np.int64)
+    own = ~production.atlas.is_act & ~production.atlas.foreign
+    topic[corpus.text_of[own]] = production.atlas.of_turns[level][own]
+    inside = ((topic[neighbours] == topic[:, None]) & (neighbours >= 0)).sum(axis=1)
+    others = np.bincount(topic + 1)[topic + 1] - 1
+    attainable = np.minimum(others, neighbours.shape[1])
+    share = np.divide(inside, attainable, out=np.zeros(len(topic)), where=(topic >= 0) & (attainable > 0))
+    return np.asarray(share[corpus.text_of], np.float64)
 
 
 def _examples(

@@ -18,13 +18,17 @@ GAP = Slice(
     novelty=0.5,
     failures=0.1,
     loyalty=0.8,
+    containment=0.5,
     growth=1.0,
 )
 COVERED = replace(GAP, coverage=Interval(0.95, 0.9, 1.0))
 
 
 def ranked(*slices: Slice) -> list[int]:
-    return [gap.slice for gap in rank_gaps(slices, failures=0.1, loyalty=0.8, min_conversations=5, min_share=0.001)]
+    return [
+        gap.slice
+        for gap in rank_gaps(slices, failures=0.1, loyalty=0.8, containment=0.4, min_conversations=5, min_share=0.001)
+    ]
 
 
 def test_only_uncovered_topics_are_gaps():
@@ -37,11 +41,12 @@ def test_only_uncovered_topics_are_gaps():
         {"effective_conversations": 4.0},
         {"share": 0.0005},
         {"loyalty": 0.3},
+        {"containment": 0.15},
         {"coverage": Interval(0.7, 0.6, 0.8)},
         {"coverage": Interval(0.4, 0.1, 0.95)},
     ],
 )
-def test_small_disloyal_covered_and_unsure_topics_are_not(change):
+def test_small_disloyal_scattered_covered_and_unsure_topics_are_not(change):
     assert ranked(replace(GAP, **change)) == []
 
 
@@ -55,7 +60,12 @@ def test_more_traffic_failures_growth_and_certainty_rank_higher(worse):
 
 def test_growth_that_nobody_knows_changes_nothing():
     first, second = rank_gaps(
-        [GAP, replace(GAP, growth=float("nan"))], failures=0.1, loyalty=0.8, min_conversations=5, min_share=0
+        [GAP, replace(GAP, growth=float("nan"))],
+        failures=0.1,
+        loyalty=0.8,
+        containment=0.4,
+        min_conversations=5,
+        min_share=0,
     )
     assert first.priority == second.priority
 
@@ -75,6 +85,8 @@ def test_an_alert_needs_certainty():
 
 
 def test_no_failures_anywhere_is_no_risk():
-    (gap,) = rank_gaps([replace(GAP, failures=0.0)], failures=0.0, loyalty=0.8, min_conversations=5, min_share=0)
+    (gap,) = rank_gaps(
+        [replace(GAP, failures=0.0)], failures=0.0, loyalty=0.8, containment=0.4, min_conversations=5, min_share=0
+    )
     assert gap.risk == 1.0
     assert np.isfinite(gap.priority)
