@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import ACTS, example_texts, recognise_acts
@@ -42,7 +43,7 @@ class _Atlas:
 
     `anchors` are the texts with a subject, with their topics and intent. `by_use` are all texts with their acts (positions in
     `ACTS`, -1 for a subject): the two share their vectors. `on_map` holds the hashes of the texts that its map shows: each is
-    on it once. `reach` says how far a new text may lie.
+    on it once. `reach` says how far a new text may lie, and `new` are the vectors of texts that came later and lay too far.
     """
 
     row: AtlasRow
@@ -51,6 +52,7 @@ class _Atlas:
     names: tuple[NDArray[np.object_], ...]
     on_map: set[bytes]
     reach: Reach
+    new: dict[bytes, NDArray[np.float32]]
 
 
 class Assigner:
@@ -65,7 +67,6 @@ class Assigner:
         self._atlas: _Atlas | None = None
         self._encoder: Encoder | None = None
         self._dense: bool | None = None  # not known
-        self._new: dict[bytes, NDArray[np.float32]] = {}  # texts that the atlas has no topic for, since it is read here
         self._shares: dict[str, float] = {}  # of the languages: a few new turns alone do not tell what people speak
 
     @property
@@ -83,8 +84,10 @@ class Assigner:
     def dense(self) -> bool:
         """Whether turns that the published atlas has no topic for lie so close together that they are one."""
         if self._dense is None:
-            pool = [*self._new.values()]
-            self._dense = bool(pool) and self._atlas is not None and is_dense(np.stack(pool), self._atlas.reach)
+            atlas = self._atlas
+            self._dense = (
+                atlas is not None and bool(atlas.new) and is_dense(np.stack([*atlas.new.values()]), atlas.reach)
+            )
         return self._dense
 
     def assign(self) -> int:
@@ -98,7 +101,7 @@ class Assigner:
         if run is None:
             return 0
         if self._atlas is None or self._atlas.row.atlas_id != run.atlas_id:
-            self._atlas, self._new, self._dense = self._read(run.atlas_id), {}, None
+            self._atlas, self._dense = self._read(run.atlas_id), None
             self._encoder = None if self._atlas is None else self._encoder_of(self._atlas.row)
             counts = self._store.languages.counts()
             self._shares = {code: turns / sum(counts.values()) for code, turns in counts.items()}
@@ -186,9 +189,8 @@ class Assigner:
             unseen = np.array([hashes[text] not in atlas.on_map for text in texts[shown].tolist()], bool)
             new = np.isfinite(places).all(axis=1) & unseen
             self._store.layouts.append(atlas.row.atlas_id, np.array(keys, np.uint64)[shown[new]], places[new])
-        self._new |= {
-            hashes[text]: vectors[text] for text in np.unique(texts[is_new]).tolist()[: _POOL - len(self._new)]
-        }
+        room = max(0, _POOL - len(atlas.new))
+        atlas.new.update((hashes[text], vectors[text]) for text in np.unique(texts[is_new]).tolist()[:room])
         atlas.on_map.update(hashes[text] for text in texts[shown[new]].tolist())
         return turns.num_rows
 
@@ -223,7 +225,8 @@ class Assigner:
         is_act = table.column("act").is_valid().to_numpy()
         # An act's topic is that of its conversation, and says nothing of its text: acts stand behind the anchors.
         table = table.take(pa.array(np.argsort(is_act, kind="stable"), pa.int64()))
-        subjects = int((~is_act).sum())
+        table, new = self._without_new(row, table)
+        subjects = int(table.column("act").null_count)
         vectors = self._store.vectors.read(row.encoder, row.recipe, values(table, "text_hash"))
         names, classes = [], []
         for column in (*LEVELS, "intent"):
@@ -240,7 +243,19 @@ class Assigner:
         places = np.array([place.get(hash_, nowhere) for hash_ in hashes], np.float32).reshape(-1, 2)
         anchors, by_use = Anchors(vectors[:subjects], np.stack(classes), places), Anchors(vectors, acts[None])
         reach = reach_of(anchors.vectors, k=self._settings.atlas.neighbours)
-        return _Atlas(row, anchors, by_use, tuple(names), set(place), reach)
+        return _Atlas(row, anchors, by_use, tuple(names), set(place), reach, new)
+
+    def _without_new(self, row: AtlasRow, table: pa.Table) -> tuple[pa.Table, dict[bytes, NDArray[np.float32]]]:
+        """What was found too far by a process before this one is new still, and no text to find others by.
+
+        HDBSCAN's outliers have no topic either, and are no news: there nothing is known of before.
+        """
+        if orjson.loads(row.parameters).get("clusterer") == "hdbscan":
+            return table, {}
+        without = pc.and_(pc.is_null(table.column(LEVELS[-1])), pc.is_null(table.column("act")))
+        hashes: list[bytes] = values(table.filter(without), "text_hash")[:_POOL]
+        vectors = self._store.vectors.read(row.encoder, row.recipe, hashes)
+        return table.filter(pc.invert(without)), dict(zip(hashes, vectors, strict=True))
 
 
 def _is_far(near: Near, reach: Reach) -> NDArray[np.bool_]:

@@ -313,3 +313,26 @@ def test_a_refit_draws_from_the_published_map(store: Store, tmp_path: Path) -> N
         assert other.layouts.read(run.atlas_id).equals(store.layouts.read(first.atlas_id))
     analyse(store, ENCODER, Settings(), eval_sets=[], clock=lambda: NOW)
     assert store.layouts.read(second.atlas_id).num_rows == places.num_rows
+
+
+def without_topic(store: Store) -> list[dict[str, object]]:
+    said = [row for row in rows_of(store).values() if row["act"] is None and row["foreign_language"] is None]
+    return [row for row in said if row["fine"] is None]
+
+
+def test_new_turns_that_come_close_together_are_known_to_the_next_process(store: Store) -> None:
+    first = Assigner(store, ENCODER, Settings())
+    assert first.assign() == 0
+    assert not first.dense
+    words = ("zeppelin", "quagmire", "xylophone", "obsidian", "vermilion", "jackdaw", "cuneiform", "palimpsest")
+    texts = [f"{' '.join(words[:number] + words[number + 1 :])} {end}" for number in range(8) for end in ("one", "two")]
+    store.turns.append([late(store, f"n{number}", text) for number, text in enumerate(texts)])
+    assert first.assign() == len(texts)
+    assert len(without_topic(store)) == len(texts)
+    assert first.dense
+    second = Assigner(store, ENCODER, Settings())
+    assert second.assign() == 0
+    assert second.dense
+    store.turns.append([late(store, "again", "zeppelin quagmire xylophone obsidian vermilion jackdaw cuneiform three")])
+    assert second.assign() == 1  # no text of the atlas has become nearer because others were new
+    assert len(without_topic(store)) == len(texts) + 1
