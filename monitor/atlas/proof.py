@@ -201,11 +201,12 @@ _NONE = np.empty(0, np.uint64)
 
 
 def _keys(keys: Keys) -> _Array:
-    return np.unique(np.fromiter(keys, np.uint64, len(keys)))
+    """In ascending order. They are distinct, and sorting is many times faster than `numpy.unique`, which hashes."""
+    return np.sort(keys if isinstance(keys, np.ndarray) else np.fromiter(keys, np.uint64, len(keys)))
 
 
 def _union(parts: Sequence[_Array]) -> _Array:
-    return np.unique(np.concatenate([_NONE, *parts]))
+    return np.sort(np.concatenate([_NONE, *parts]))
 
 
 def _among(keys: _Array, those: _Array) -> NDArray[np.bool_]:
