@@ -12,14 +12,16 @@ from monitor.wording import clean, counted, cut, share
 
 if TYPE_CHECKING:
     from monitor.records import EvalItem
-    from monitor.store.atlases import ForeignTurns, TopicRow
+    from monitor.store.atlases import ForeignTurns, LineageRow, TopicRow
     from monitor.store.kept_out import RuleCount
     from monitor.store.reports import CoverageRow
     from monitor.store.runs import PublishedRun
     from monitor.store.store import Store
 
 __all__ = [
+    "Became",
     "Example",
+    "became",
     "compared_items",
     "compared_with",
     "examples_of",
@@ -156,6 +158,62 @@ def examples_of(store: Store, groups: Sequence[Sequence[int]], *, redacted: bool
         for turn in store.turns.fetch(wanted)
     }
     return [[found[key] for key in group if key in found] for group in groups]
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of a topic since the atlas before, as it is shown.
+
+    `topic` is as it is now; of one that died as it was. `other` is what the other topic of a merger or a split is called, its
+    id where it has too few users or its atlas is gone. `examples` are the turns that prove it.
+    """
+
+    row: LineageRow
+    topic: TopicRow
+    other: str | None
+    examples: tuple[Example, ...]
+
+    @property
+    def words(self) -> str:
+        """
+        >>> from types import SimpleNamespace as Row
+        >>> [Became(Row(event=one), None, "parcels", ()).words for one in ("grew", "merged", "split")]
+        ['grew', 'parcels came in', 'split from parcels']
+        """
+        event = self.row.event
+        return {"merged": f"{self.other} came in", "split": f"split from {self.other}"}.get(event, event)
+
+
+def became(
+    store: Store, atlas_id: str, topics: Sequence[TopicRow], *, least: int, redacted: bool, died: bool = True
+) -> list[Became]:
+    """What became of these topics of an atlas, in their order, and with `died` then the topics that died, the largest first.
+
+    Nothing is said of topics that died where fewer than `least` people were in them, or their atlas is no longer kept; then
+    nobody can tell.
+    """
+    by_id = {one.topic_id: one for one in topics}
+    events = [one for one in store.atlases.lineage(atlas_id) if one.topic_id in by_id or (died and one.event == "died")]
+    wanted = {one.other or one.topic_id for one in events if one.other or one.event == "died"}
+    former = store.atlases.former_topics(wanted, besides=atlas_id) if wanted else {}
+    names = {id_: clean(name) for id_, name in store.curation.names().items()}
+    names |= {id_: clean(one.label) for id_, one in (*former.items(), *by_id.items()) if one.users >= least}
+    dead = {id_: one for id_, one in former.items() if one.users >= least}
+    place = {one.topic_id: number for number, one in enumerate(topics)}
+    listed = [one for one in events if one.event != "died"]
+    listed.sort(key=lambda one: place[one.topic_id])
+    ended = [one for one in events if one.event == "died" and one.topic_id in dead]
+    listed += sorted(ended, key=lambda one: (dead[one.topic_id].level, -dead[one.topic_id].turns, one.topic_id))
+    examples = examples_of(store, [one.turns for one in listed], redacted=redacted)
+    return [
+        Became(
+            one,
+            dead[one.topic_id] if one.event == "died" else by_id[one.topic_id],
+            None if one.other is None else names.get(one.other, one.other),
+            tuple(some),
+        )
+        for one, some in zip(listed, examples, strict=True)
+    ]
 
 
 def compared_items(store: Store, eval_set_ids: Iterable[str]) -> Mapping[str, EvalItem]:

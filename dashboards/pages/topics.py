@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from dashboards.components.grid import column, grid, share_column
 from dashboards.context import PageContext
 from dashboards.figures.topics import growth_curve, topic_map, topic_treemap
 from dashboards.pages.deciding import decided_note, deciding_card
+from dashboards.pages.lineage import lineage_card
 from dashboards.pages.movement import moving_card, moving_line, over_time_card
 from dashboards.pages.talks import talks_card
 from dashboards.pages.words import topic_words_card
@@ -22,7 +22,7 @@ from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import map_points, topic_over_time
 from dashboards.state import Selection
 from monitor.published import few_users
-from monitor.store.atlases import PERSON, LineageRow, TopicRow
+from monitor.store.atlases import PERSON, TopicRow
 from monitor.wording import clean, counted, cut, percent, range_of, share, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
@@ -215,8 +215,6 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
     known = shown.coverage.get(topic.topic_id)
     gap = shown.gap_of(topic.topic_id)
     points, shares, unit = topic_over_time(context.store, shown, topic, selection.filter)
-    lineage = [row for row in context.store.atlases.lineage(shown.run.atlas_id) if row.topic_id == topic.topic_id]
-    names = {**context.store.curation.names(), **{one.topic_id: one.label for one in shown.topics}}
     parts = [one for one in shown.topics if one.parent == topic.topic_id]
     facts = [
         *([["found as", clean(topic.found_label)]] if topic.found_label and topic.named_by == PERSON else []),
@@ -224,7 +222,6 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
         ["level", LEVELS[topic.level]],
         ["covered", range_of(known.coverage, known.low, known.high) if known else "–"],
         ["conversations, users", f"{topic.conversations:,}, {topic.users:,}"],
-        ["since the last atlas", ", ".join(_event(row, names) for row in lineage) or "–"],
         *([["part of", _link_to(context, selection, shown, topic.parent)]] if topic.parent else []),
         *(
             [
@@ -261,7 +258,10 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
         *moving_line(context, shown, topic),
         dmc.SimpleGrid(
             [
-                card("About it", table(["", ""], facts)),
+                dmc.Stack(
+                    [card("About it", table(["", ""], facts)), *lineage_card(context, selection, shown, topic)],
+                    gap="md",
+                ),
                 dmc.Stack(
                     [
                         card(
@@ -289,14 +289,6 @@ def _called(topic: TopicRow) -> list[Any]:
         return []
     said = f"Called by {cut(topic.named_by or '', 60)}; by its words: {clean(topic.local_label)}."
     return [dmc.Text(said, size="xs", c="dimmed", className="called-by")]
-
-
-def _event(row: LineageRow, names: Mapping[str, str]) -> str:
-    """What became of a topic; of another that was merged into it, or that it is a part of, the name."""
-    if row.other is None:
-        return row.event
-    other = clean(names.get(row.other, row.other))
-    return f"{other} came in" if row.event == "merged" else f"split from {other}"
 
 
 def _gone(context: PageContext, shown: Shown) -> list[Any]:

@@ -17,6 +17,7 @@ from monitor.atlas.communities import LEVELS
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.lineage import Alike
 from monitor.atlas.pins import PinnedTopic, match_around_pins
+from monitor.atlas.proof import Before, Said, prove
 from monitor.atlas.shares import topic_shares
 from monitor.atlas.timeline import first_seen
 from monitor.atlas.topics import Topics, members
@@ -82,17 +83,21 @@ def assemble(
     """
     own = np.where(facts.acts >= 0, -1, facts.topics)  # acts follow a topic; they do not make it
     rows = [members(own[level], len(topics.labels[level])) for level in range(3)]
-    published, hashes = _published_topics(store)
+    before, hashes = _published_topics(store)
+    published = before.topics
+    current = {level: [corpus.keys[member] for member in rows[level]] for level in range(3)}
     # An atlas that is fitted again after another one (the id is of its turns) has other topics to give ids to.
     after = sorted({id_ for level in published.values() for id_ in level})
     lineage = match_around_pins(
         published,
-        {level: [corpus.keys[member] for member in rows[level]] for level in range(3)},
+        current,
         _pinned(topics),
         minted=lambda level, number: "t" + short_hash(atlas_id, *after, str(level), str(number), length=8),
         alike=_alike(store, corpus, space, hashes, rows),
         taken=store.atlases.topic_ids(besides=atlas_id),
     )
+    said = Said(corpus.keys, corpus.text_of, corpus.conversation, corpus.hashes, space.vectors)
+    events = prove(lineage.events, lineage.ids, before, current, said)
     known = np.array([language is None for language in facts.foreign], bool)
     subject = (facts.acts < 0) & known
     first_turn = corpus.first_turn
@@ -120,7 +125,7 @@ def assemble(
                     share_high=_number(shares.high[number]),
                 )
             )
-    return AtlasDraft(found, lineage.events, _assignments(corpus, facts, lineage.ids))
+    return AtlasDraft(found, events, _assignments(corpus, facts, lineage.ids))
 
 
 def read_atlas(store: Store, atlas_id: str, corpus: Corpus) -> Atlas:
@@ -166,16 +171,18 @@ def _pinned(topics: Topics) -> dict[int, list[PinnedTopic]]:
     return found
 
 
-def _published_topics(store: Store) -> tuple[dict[int, dict[str, NDArray[np.uint64]]], dict[str, NDArray[np.object_]]]:
-    """Turn keys of each topic of the published atlas, by level, and text hashes of each topic; acts left out."""
+def _published_topics(store: Store) -> tuple[Before, dict[str, NDArray[np.object_]]]:
+    """The published atlas, and text hashes of each topic; acts are in no topic."""
     run = store.runs.current()
     if run is None:
-        return {}, {}
+        return Before({}, np.empty(0, np.uint64), np.empty(0, object)), {}
     table = store.atlases.assignments(run.atlas_id)
-    table = table.filter(table.column("act").is_null())
+    known = table.column("turn_key").to_numpy()
+    said = np.array(table.column("text_hash").to_pylist(), object)
+    of_subject = table.column("act").is_null()
+    table, hashes = table.filter(of_subject), said[of_subject.to_numpy()]
     found: dict[int, dict[str, NDArray[np.uint64]]] = {}
     texts: dict[str, NDArray[np.object_]] = {}
-    hashes = np.array(table.column("text_hash").to_pylist(), object)
     for level, column in enumerate(LEVELS):
         keys = table.column("turn_key").to_numpy()
         encoded = table.column(column).combine_chunks().dictionary_encode()
@@ -184,7 +191,7 @@ def _published_topics(store: Store) -> tuple[dict[int, dict[str, NDArray[np.uint
         groups = members(codes.astype(np.int64), len(names))
         found[level] = {name: keys[rows] for name, rows in zip(names, groups, strict=True)}
         texts |= {name: hashes[rows] for name, rows in zip(names, groups, strict=True)}
-    return found, texts
+    return Before(found, known, said), texts
 
 
 def _alike(

@@ -10,11 +10,14 @@ import typer
 
 from monitor.cli import curation
 from monitor.cli.context import open_store, read_settings
+from monitor.cli.lineage import lineage_document, print_lineage
 from monitor.cli.options import AsJson, Level, StorePath
 from monitor.cli.render import Column, print_json, print_table, say, screen_width
 from monitor.errors import UsageError
 from monitor.published import (
+    Became,
     Example,
+    became,
     compared_with,
     examples_of,
     few_users,
@@ -29,6 +32,7 @@ from monitor.published import (
 from monitor.wording import clean, number, range_of, share_range, short_day
 
 if TYPE_CHECKING:
+    from monitor.settings import Settings
     from monitor.store.atlases import TopicRow
     from monitor.store.reports import TopicCoverageRow
     from monitor.store.runs import PublishedRun
@@ -54,6 +58,13 @@ def topics(
         list[str] | None,
         typer.Option(metavar="CODE", help="Only turns in this language, such as de; may be given again."),
     ] = None,
+    lineage: Annotated[
+        bool,
+        typer.Option(
+            "--lineage",
+            help="What became of topics since the analysis before: born, split, merged, grew, died; with turns that prove it.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
@@ -62,7 +73,7 @@ def topics(
     A command after it decides about a topic: what it is called, what it is one with, whether it may change.
     """
     if context.invoked_subcommand is not None:
-        if level is not None or as_json or store is not None:
+        if level is not None or language or lineage or as_json or store is not None:
             raise UsageError(f"options of `offmap topics {context.invoked_subcommand}` stand behind it")
         return
     settings = read_settings(context, store)
@@ -80,6 +91,7 @@ def topics(
         asked = Level.middle if level is None and not as_json else level
         few = of_enough_users([row for row in whole if asked is None or row.level == asked.number], least)[1]
         chosen = [row for row in rows if level is None or row.level == level.number]
+        changes = _became(opened, run, chosen, level, settings) if lineage else []
         if as_json:
             examples = examples_of(opened, [row.representatives for row in chosen], redacted=settings.export.redact)
             found = [
@@ -93,6 +105,7 @@ def topics(
                     "few_users_turns": few,
                     "languages": foreign_document(foreign),
                     "topics": found,
+                    **({"lineage": lineage_document(changes)} if lineage else {}),
                 }
             )
             return
@@ -109,6 +122,11 @@ def topics(
             say(f"No topic has turns in {spoken}.")
             return
     say()
+    if lineage:
+        print_lineage([one for one in changes if level is not None or one.topic.level < Level.fine.number])
+        if level is None:
+            say("Of broad and middle topics; of fine ones: offmap topics --lineage --level fine")
+        return
     _print(list(_nested(rows)) if level is None else [(row, 0) for row in chosen], coverage)
     if few:
         say()
@@ -117,6 +135,14 @@ def topics(
         fine = sum(row.level == Level.fine.number for row in rows)
         say()
         say(f"{fine:,} fine topics lie below these: offmap topics --level fine")
+
+
+def _became(
+    store: Store, run: PublishedRun, topics: Sequence[TopicRow], level: Level | None, settings: Settings
+) -> list[Became]:
+    """Of the topics and of those of the level that died."""
+    found = became(store, run.atlas_id, topics, least=settings.atlas.min_users, redacted=settings.export.redact)
+    return [one for one in found if level is None or one.topic.level == level.number]
 
 
 def _in_languages(

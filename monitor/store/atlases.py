@@ -1,11 +1,12 @@
-"""Atlases with their topics, lineage and assignments: tables `atlases`, `topics`, `topic_lineage`, `assignments`.
+"""Atlases with their topics, lineage and assignments: tables `atlases`, `topics`, `topic_lineage`, `lineage_turns`,
+`assignments`.
 
 The names of `topic_names` go with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -78,12 +79,17 @@ class TopicRow:
 
 @dataclass(frozen=True, slots=True)
 class LineageRow:
-    """What became of a topic since the atlas before: born, kept, grew, split, merged or died."""
+    """What became of a topic since the atlas before: born, kept, grew, split, merged or died.
+
+    `turns` are keys of the turns that prove it, those that say most first; see `monitor.atlas.proof`. Empty where there are
+    none, in an atlas of an older offmap, or when all were forgotten.
+    """
 
     topic_id: str
     event: str
     other: str | None
     shared: float
+    turns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,16 @@ class ForeignTurns:
 
 _ATLAS = shape(AtlasRow)
 _TOPIC = shape(TopicRow, leave_out=["found_label", "named_by"])
-_LINEAGE = shape(LineageRow)
+_LINEAGE = shape(LineageRow, leave_out=["turns"])
+
+#: Turns that prove an event, from 0 in their order. A row each, so that one that is forgotten goes as a row.
+_PROOF: dict[str, pa.DataType] = {
+    "topic_id": pa.string(),
+    "event": pa.string(),
+    "other": pa.string(),
+    "place": pa.int64(),
+    "turn_key": KEY,
+}
 
 #: What the atlas says of each turn.
 ASSIGNMENTS = pa.schema(
@@ -154,7 +169,7 @@ def named(
 class Atlases:
     """Written whole under their id; readers find them through the published run."""
 
-    TABLES = ("atlases", "topics", "topic_lineage", "assignments", "topic_names")
+    TABLES = ("atlases", "topics", "topic_lineage", "lineage_turns", "assignments", "topic_names")
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -176,10 +191,27 @@ class Atlases:
             self._database.insert("atlases", _ATLAS.table([atlas]))
             self._database.insert("topics", _TOPIC.table(topics, **own))
             self._database.insert("topic_lineage", _LINEAGE.table(lineage, **own))
+            self._write_proof(atlas.atlas_id, lineage)
             rows = assignments.select(ASSIGNMENTS.names).cast(ASSIGNMENTS)
             identifier = pa.array([atlas.atlas_id] * rows.num_rows, pa.string())
             self._database.insert("assignments", rows.append_column("atlas_id", identifier))
         return True
+
+    def _write_proof(self, atlas_id: str, lineage: Sequence[LineageRow]) -> None:
+        """What was forgotten while the atlas was made must not come back with it."""
+        named = pa.table({"turn_key": pa.array(sorted({key for one in lineage for key in one.turns}), KEY)})
+        # Not joined the other way round: DuckDB fails to hand a key over 2**63 to Arrow as a filter.
+        here = self._database.query("SELECT turn_key FROM turns SEMI JOIN named USING (turn_key)", named=named)
+        stored = set(values(here, "turn_key"))
+        rows = [
+            (one.topic_id, one.event, one.other, place, key)
+            for one in lineage
+            for place, key in enumerate(one.turns)
+            if key in stored
+        ]
+        columns = {name: pa.array([row[at] for row in rows], kind) for at, (name, kind) in enumerate(_PROOF.items())}
+        identifier = pa.array([atlas_id] * len(rows), pa.string())
+        self._database.insert("lineage_turns", pa.table(columns).append_column("atlas_id", identifier))
 
     def append(self, atlas_id: str, assignments: pa.Table) -> int:
         """Add turns that came after the atlas was fitted; turns that it has already stay as they are. How many were new."""
@@ -229,12 +261,32 @@ class Atlases:
         decided = (one.topics for one in Curation(self._database).in_force())
         return {*values(found, "topic_id"), *(id_ for topics in decided for id_ in topics)}
 
+    def former_topics(self, topic_ids: Collection[str], *, besides: str) -> dict[str, TopicRow]:
+        """Topics as the latest atlas besides this one has them that has them at all, as far as atlases are kept."""
+        wanted = pa.table({"topic_id": pa.array(sorted(topic_ids), pa.string())})
+        found = self._database.query(
+            "SELECT topic_id, atlas_id FROM topics JOIN atlases USING (atlas_id) SEMI JOIN wanted USING (topic_id)"
+            " WHERE atlas_id <> ? ORDER BY created_at, atlas_id",
+            [besides],
+            wanted=wanted,
+        )
+        last = dict(zip(values(found, "topic_id"), values(found, "atlas_id"), strict=True))
+        rows = {atlas_id: {one.topic_id: one for one in self.topics(atlas_id)} for atlas_id in set(last.values())}
+        return {topic_id: rows[atlas_id][topic_id] for topic_id, atlas_id in last.items()}
+
     def lineage(self, atlas_id: str) -> list[LineageRow]:
-        return _LINEAGE.read(
+        events = _LINEAGE.read(
             self._database.query(
                 "SELECT * FROM topic_lineage WHERE atlas_id = ? ORDER BY topic_id, event, other", [atlas_id]
             )
         )
+        proof: dict[tuple[str, str, str | None], list[int]] = {}
+        rows = self._database.query(
+            "SELECT topic_id, event, other, turn_key FROM lineage_turns WHERE atlas_id = ? ORDER BY place", [atlas_id]
+        )
+        for row in rows.to_pylist():
+            proof.setdefault((row["topic_id"], row["event"], row["other"]), []).append(row["turn_key"])
+        return [replace(one, turns=tuple(proof.get((one.topic_id, one.event, one.other), ()))) for one in events]
 
     def foreign(self, atlas_id: str) -> ForeignTurns:
         """How many of the turns with a subject are in languages that the atlas's encoder does not know."""

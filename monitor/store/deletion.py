@@ -32,6 +32,7 @@ _BY_TURN = (
     *("turns", "turn_conflicts", "turn_texts", "turn_languages", "assignments", "turn_coverage", "signals", "layout"),
     "kept_out",
     "decision_turns",
+    "lineage_turns",
 )
 #: What is read of the turns before they go.
 _READ = "turn_key, turn_id, tenant, conversation_id, conversation_key, user_text"

@@ -251,6 +251,14 @@ def _naming(database: LocalDatabase) -> None:
             database.query(statement)
 
 
+def _proof(database: LocalDatabase) -> None:
+    """The turns that prove what became of a topic."""
+    database.query(
+        "CREATE TABLE lineage_turns (atlas_id VARCHAR NOT NULL, topic_id VARCHAR NOT NULL, event VARCHAR NOT NULL,"
+        " other VARCHAR, place BIGINT NOT NULL, turn_key UBIGINT NOT NULL)"
+    )
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -267,6 +275,7 @@ MIGRATIONS: Sequence[Migration] = (
     _curation,
     _languages,
     _naming,
+    _proof,
 )
 
 

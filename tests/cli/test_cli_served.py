@@ -32,6 +32,8 @@ COMMANDS = [
     ("gaps", "--json"),
     ("topics",),
     ("topics", "--json"),
+    ("topics", "--lineage"),
+    ("topics", "--lineage", "--json"),
     ("topics", "name", "TOPIC", "A name"),
     ("topics", "name", "TOPIC", "Another name", "--json"),
     ("topics", "merge", "TOPIC", "nothing"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from cli_support import Offmap
+from cli_traffic import write_log
 
 KEYS = {"id", "level", "parent", "label", "turns", "share", "novelty", "coverage"}
 EXTRA = {
@@ -84,3 +87,56 @@ def test_what_is_shown_changes_no_gap_and_no_atlas(analysed: Offmap) -> None:
     assert analysed.done("gaps", "--json", OFFMAP_ATLAS_MIN_USERS="100").json["gaps"] == []
     assert "fewer than 100 users" in analysed.done("gaps", OFFMAP_ATLAS_MIN_USERS="100").out
     assert analysed.done("gaps", "--json").json["gaps"] == gaps
+
+
+def _refitted(offmap: Offmap) -> Offmap:
+    """Many fine topics, then few: most are merged, and one subject has grown."""
+    offmap.done("analyse", "--eval-set", "shop", OFFMAP_ATLAS_STEADINESS="0", OFFMAP_ATLAS_RESOLUTION_FINE="4")
+    write_log(offmap.folder / "later.jsonl", conversations=400, seed=9)
+    records = [json.loads(line) for line in (offmap.folder / "later.jsonl").read_text().splitlines()]
+    pianos = [one for one in records if "piano" in one["assistant_text"]]
+    for one in pianos:
+        one |= {name: f"later-{one[name]}" for name in ("turn_id", "conversation_id")}
+    (offmap.folder / "later.jsonl").write_text("".join(json.dumps(one) + "\n" for one in pianos))
+    offmap.done("ingest", offmap.folder / "later.jsonl")
+    offmap.done("analyse", "--eval-set", "shop", OFFMAP_ATLAS_STEADINESS="0", OFFMAP_ATLAS_RESOLUTION_FINE="1")
+    return offmap
+
+
+def test_the_lineage_names_turns_that_prove_it(analysed: Offmap) -> None:
+    offmap = _refitted(analysed)
+    document = offmap.done("topics", "--lineage", "--json").json
+    found = document["lineage"]
+    assert {"merged", "grew"} <= {one["event"] for one in found}
+    living = {topic["id"] for topic in document["topics"]}
+    for one in found:
+        assert set(one) == {"topic", "level", "label", "event", "other", "other_label", "shared", "turns"}
+        assert one["turns"] and len(one["turns"]) <= 5
+        assert (one["topic"] in living) == (one["event"] != "died")
+        assert (one["other"] is None) == (one["event"] not in ("merged", "split"))
+    assert all(one["other_label"] for one in found if one["event"] == "merged")
+    assert "[email]" not in {one["label"] for one in found}
+    assert "ann@example.org" not in offmap.done("topics", "--lineage", "--json").out
+    assert "lineage" not in offmap.done("topics", "--json").json
+    # Who wants to know of one can read the turns: they have that topic.
+    row = next(one for one in found if one["event"] == "merged" and one["level"] == "fine")
+    turns = {one["turn_id"]: one for one in offmap.done("turns", "--topic", row["topic"], "--json").lines}
+    assert {one["turn_id"] for one in row["turns"]} <= turns.keys()
+
+
+def test_the_lineage_as_a_table(analysed: Offmap) -> None:
+    offmap = _refitted(analysed)
+    out = offmap.done("topics", "--lineage", "--level", "fine").out
+    found = offmap.done("topics", "--lineage", "--level", "fine", "--json").json["lineage"]
+    merged = [one for one in found if one["event"] == "merged"]
+    assert f"{len(merged)} merged" in out and "came in" in out and "came along" in out
+    assert max(map(len, out.splitlines()[3:])) <= 100
+    assert "ann@example.org" not in out
+    assert "--lineage --level fine" in offmap.done("topics", "--lineage").out
+
+
+def test_topics_of_few_users_are_not_named_in_the_lineage(analysed: Offmap) -> None:
+    offmap = _refitted(analysed)
+    assert offmap.done("topics", "--lineage", "--json").json["lineage"]
+    assert offmap.done("topics", "--lineage", "--json", OFFMAP_ATLAS_MIN_USERS="6").json["lineage"] == []
+    assert "no topic changed" in offmap.done("topics", "--lineage", OFFMAP_ATLAS_MIN_USERS="6").out

@@ -14,6 +14,7 @@ import pytest
 from monitor.errors import UsageError
 from monitor.records import Coordinates, DeadLetter, Event
 from monitor.store import Store
+from monitor.store.atlases import LineageRow
 from monitor.store.attachment import Attachment
 from monitor.store.deletion import Forgotten
 from monitor.store.exports import ExportRow
@@ -39,6 +40,7 @@ TURNS = [
     make_turn("t3", user_id="ann", conversation_id="c3", tenant="eu"),
 ]
 KEYS = [turn.key for turn in TURNS]
+PROVEN = [LineageRow("k1", "grew", None, 0.5, (KEYS[0], KEYS[2])), LineageRow("k2", "died", None, 0.0, (KEYS[1],))]
 
 
 def fill(store: Store) -> None:
@@ -53,7 +55,7 @@ def fill(store: Store) -> None:
         [DeadLetter(Coordinates("f", "0", position), "bad", data, NOON) for position, data in enumerate(payloads)]
     )
     rows = assignments(KEYS[:3])
-    store.atlases.write(atlas_row("a1"), [topic_row(representatives=tuple(KEYS))], [], rows)
+    store.atlases.write(atlas_row("a1"), [topic_row(representatives=tuple(KEYS))], PROVEN, rows)
     store.reports.write_coverage(coverage_row("r1"), [], turn_coverage(KEYS[:3]))
     store.reports.write_gaps("r1", [gap_row(examples=(KEYS[2], KEYS[0]))])
     store.reports.write_signals("r1", signals(KEYS[:3]))
@@ -78,6 +80,7 @@ def test_a_user_is_gone_from_every_table(store: Store) -> None:
     assert [letter.payload for letter in store.dead_letters.read()] == [b"", b'{"user_id": "bob"']
     assert store.atlases.assignments("a1").column("turn_key").to_pylist() == [KEYS[2]]
     assert store.atlases.topics("a1")[0].representatives == (KEYS[2],)
+    assert [one.turns for one in store.atlases.lineage("a1")] == [(KEYS[2],), ()]
     assert store.reports.turn_coverage("r1").column("turn_key").to_pylist() == [KEYS[2]]
     assert store.reports.signals("r1").column("turn_key").to_pylist() == [KEYS[2]]
     assert store.reports.gaps("r1")[0].examples == (KEYS[2],)

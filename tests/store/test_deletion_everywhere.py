@@ -15,6 +15,7 @@ import pytest
 from monitor.records import Coordinates, DeadLetter, EvalItem, EvalSet, Event
 from monitor.store import Store
 from monitor.store.alerts import AlertRow, DeliveryRow, SubjectRow
+from monitor.store.atlases import LineageRow
 from monitor.store.attachment import Attachment
 from monitor.store.backup import back_up, restore
 from monitor.store.curation import DecisionRow, Evidence
@@ -101,7 +102,9 @@ def _letters(store: Store) -> None:
 def _analysis(store: Store) -> None:
     topic = replace(topic_row(representatives=tuple(KEYS)), label=LABEL, keywords=(WORD, "parcel", "late"))
     named = replace(topic, topic_id="named", turns=0, label="late", keywords=("late",), representatives=())
-    store.atlases.write(atlas_row("a1"), [topic, named], [], assignments(KEYS))
+    store.atlases.write(
+        atlas_row("a1"), [topic, named], [LineageRow("k1", "born", None, 0.0, tuple(KEYS))], assignments(KEYS)
+    )
     store.topic_names.add("a1", [TopicName("named", "small-chat", "", f"{WORD}'s parcels", (KEYS[2],), NOON)])
     store.reports.write_coverage(coverage_row("r1"), [], turn_coverage(KEYS))
     store.reports.write_gaps("r1", [replace(gap_row(examples=tuple(KEYS)), label=LABEL)])
@@ -171,6 +174,7 @@ def test_a_word_and_an_id_are_gone_from_every_file(filled: str) -> None:
         assert store.alerts.subjects("gap")[0].members == tuple(KEYS[2:])
         assert store.alerts.deliveries() == [DeliveryRow("al1", "slack", "due", 0, NOON)]
         assert store.atlases.topics("a1")[0].keywords == ("parcel", "late")
+        assert store.atlases.lineage("a1")[0].turns == tuple(KEYS[2:])
         assert store.drift.read()[0].body["topics"][0]["label"] == "…, parcel, late"
         assert [turn.turn_id for turn in store.turns.fetch(KEYS)] == ["o1", "o2"]
         assert store.dead_letters.count() == 1

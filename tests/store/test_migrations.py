@@ -13,6 +13,7 @@ import pytest
 
 from monitor.errors import StoreError, StoreVersionError, UsageError
 from monitor.store import Store
+from monitor.store.atlases import LineageRow
 from monitor.store.attachment import Attachment
 from monitor.store.local import LocalDatabase
 from monitor.store.migrations import MIGRATIONS, migrate, version
@@ -57,6 +58,15 @@ def test_a_store_of_the_version_before(old: Path) -> None:
         signals = pa.Table.from_pylist(rows, SIGNALS)
         store.reports.write_signals("r2", signals)
         assert store.reports.signals("r2").equals(signals)
+
+
+def test_lineage_of_a_store_that_named_no_turns(name: str) -> None:
+    database = LocalDatabase(Attachment.parse(name))
+    migrate(database, MIGRATIONS[:12])
+    database.execute("INSERT INTO topic_lineage VALUES ('a1', 't1', 'merged', 't0', 0.5)", [])
+    assert migrate(database) == len(MIGRATIONS) - 12
+    assert Store(database).atlases.lineage("a1") == [LineageRow("t1", "merged", "t0", 0.5)]
+    database.close()
 
 
 def test_a_copy_is_made_before(old: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from monitor.store import Store
 from monitor.store.atlases import ASSIGNMENTS, AtlasRow, LineageRow, TopicRow
 from monitor.store.reports import SIGNALS, TURN_COVERAGE, CoverageRow, GapRow, TopicCoverageRow
 from monitor.store.runs import PublishedRun
-from tests.store.conftest import NOON
+from tests.store.conftest import NOON, make_turn
 
 WEEK = timedelta(days=7)
 KEYS = [3, 5, 2**64 - 1]
@@ -83,6 +84,51 @@ def test_all_of_a_run_comes_back(store: Store) -> None:
     assert store.reports.gaps("r1") == [gap_row("g1", 1), gap_row("g2", 2)]
     assert store.reports.signals("r1").equals(signals())
     assert (store.atlases.load("a2"), store.reports.coverage("r2"), store.reports.gaps("r2")) == (None, None, [])
+
+
+def test_the_turns_that_prove_what_became_of_topics_come_back_in_their_order(store: Store) -> None:
+    turns = [make_turn(f"t{number}") for number in range(7)]
+    store.turns.append(turns)
+    keys = [turn.key for turn in turns]
+    lineage = [
+        LineageRow("k1", "grew", None, 0.5, (keys[4], keys[0], keys[2])),
+        LineageRow("k1", "merged", "k0", 0.75, (keys[5], keys[1])),
+        LineageRow("k1", "merged", "k9", 0.75, (keys[5],)),
+        LineageRow("k2", "died", None, 0.0),
+    ]
+    for _ in range(2):  # a run that was killed writes again what it had written
+        store.atlases.write(atlas_row("a1"), [topic_row()], lineage, assignments())
+    assert store.atlases.lineage("a1") == lineage
+    store.atlases.write(
+        atlas_row("a2"), [topic_row()], [LineageRow("k1", "kept", None, 1.0, (keys[6],))], assignments()
+    )
+    assert store.atlases.lineage("a1") == lineage
+    store.runs.sweep()
+    assert store.atlases.lineage("a1") == [] == rows_of(store, "lineage_turns")
+
+
+def rows_of(store: Store, table: str) -> list[object]:
+    return store._database.query(f"SELECT * FROM {table}").to_pylist()
+
+
+def test_what_was_forgotten_meanwhile_does_not_come_back_as_a_proof(store: Store) -> None:
+    """An analysis has read the turns before: what it writes may name one that is gone."""
+    turns = [make_turn(f"t{number}") for number in range(3)]
+    store.turns.append(turns)
+    store.deletion.forget(turn="t1", at=NOON)
+    lineage = [LineageRow("k1", "born", None, 0.0, tuple(turn.key for turn in turns))]
+    store.atlases.write(atlas_row("a1"), [topic_row()], lineage, assignments())
+    assert store.atlases.lineage("a1")[0].turns == (turns[0].key, turns[2].key)
+
+
+def test_topics_that_are_gone_are_found_in_the_latest_atlas_that_had_them(store: Store) -> None:
+    for number in range(3):
+        one = replace(atlas_row(f"a{number}"), created_at=NOON + timedelta(hours=number))
+        topics = [topic_row("now"), *([replace(topic_row("old"), label=f"old {number}")] if number < 2 else [])]
+        store.atlases.write(one, topics, [], assignments())
+    found = store.atlases.former_topics(["old", "now", "never"], besides="a2")
+    assert {topic_id: one.label for topic_id, one in found.items()} == {"old": "old 1", "now": "parcels"}
+    assert store.atlases.former_topics([], besides="a2") == {}
 
 
 def test_empty_results(store: Store) -> None:
