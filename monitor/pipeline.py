@@ -114,6 +114,9 @@ def analyse(
     with _job(store, ids) as step:
         with step("encode"):
             encoded = _encode(store, encoder, corpus, progress)
+            corpus = _remaining(
+                store, corpus
+            )  # encoding takes long, and what was forgotten meanwhile has no vectors any more
             vectors = store.vectors.read(encoder.name, USER_TEXT.name, corpus.hashes)
             items = distinct_items(compared, EVAL_PROMPT)
             item_vectors = _reference_vectors(store, encoder, items.texts, progress)
@@ -245,6 +248,16 @@ def _encode(store: Store, encoder: Encoder, corpus: Corpus, progress: Progress) 
     return encoded
 
 
+def _remaining(store: Store, corpus: Corpus) -> Corpus:
+    """The corpus without what was forgotten since it was read."""
+    lost = store.turns.gone(corpus.keys)
+    if not lost:
+        return corpus
+    if len(lost) == len(corpus):
+        raise InputError("every turn of the window was forgotten while their texts were encoded")
+    return corpus.without(lost)
+
+
 def _reference_vectors(store: Store, encoder: Encoder, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
     """Vectors [m, d] of texts that belong to no turn: eval items, examples of intents and acts."""
     prepared = [EVAL_PROMPT.prepare(text) for text in texts]
@@ -342,11 +355,11 @@ def _intents(
 
 def _conversations(store: Store, corpus: Corpus) -> list[list[Turn]]:
     """The turns by conversation, in order, with their latest feedback."""
-    conversations: list[list[Turn]] = []
-    for turn, number in zip(store.turns.fetch(corpus.keys.tolist()), corpus.conversation.tolist(), strict=True):
-        while len(conversations) <= number:
-            conversations.append([])
-        conversations[number].append(turn)
+    number_of = dict(zip(corpus.keys.tolist(), corpus.conversation.tolist(), strict=True))
+    found: dict[int, list[Turn]] = {}
+    for turn in store.turns.fetch(list(number_of)):  # without those that were forgotten since the corpus was read
+        found.setdefault(number_of[turn.key], []).append(turn)
+    conversations = list(found.values())
     feedback = {row["turn_key"]: row["feedback_score"] for row in store.events.latest_feedback().to_pylist()}
     if feedback:
         conversations = [[_with_feedback(turn, feedback) for turn in turns] for turns in conversations]
@@ -381,7 +394,7 @@ def _write_atlas(
         texts=len(corpus.texts),
         fingerprint=ids.fingerprint,
     )
-    store.atlases.write(row, draft.topics, draft.lineage, draft.assignments)
+    store.atlases.write(row, draft.topics, draft.lineage, draft.assignments, corpus.said)
 
 
 def _write_report(
@@ -408,8 +421,11 @@ def _write_report(
         parameters=_json({**asdict(settings.coverage), **asdict(settings.gaps)}),
     )
     with store.transaction():
+        # As the topics are called now: a word may have been forgotten since they were read.
+        labels = {one.topic_id: one.local_label for one in store.atlases.topics(ids.atlas_id)}
+        gaps = [replace(gap, label=labels.get(gap.topic_id, gap.label)) for gap in report.gaps]
         store.reports.write_coverage(row, report.topics, report.turns)
-        store.reports.write_gaps(ids.report_id, report.gaps)
+        store.reports.write_gaps(ids.report_id, gaps)
         store.reports.write_signals(ids.report_id, _signal_table(signals))
 
 

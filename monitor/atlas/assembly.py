@@ -129,22 +129,28 @@ def assemble(
 
 
 def read_atlas(store: Store, atlas_id: str, corpus: Corpus) -> Atlas:
-    """The stored atlas, its assignments in the order of the corpus."""
+    """The stored atlas, its assignments in the order of the corpus.
+
+    Turns that it has not (they were forgotten since the corpus was read) have no topic, and count as a flood: for nothing.
+    """
     topics = store.atlases.topics(atlas_id)
     position = {topic.topic_id: number for number, topic in enumerate(topics)}
     table = store.atlases.assignments(atlas_id)
     keys = table.column("turn_key").to_numpy()
     order = np.searchsorted(keys, corpus.keys)
+    there = keys[np.minimum(order, len(keys) - 1)] == corpus.keys if len(keys) else np.zeros(len(corpus), bool)
+    # A last row stands for what is not there.
+    order = np.where(there, order, len(keys))
     levels = []
     for column in LEVELS:
         encoded = table.column(column).combine_chunks().dictionary_encode()
         names: list[Any] = encoded.dictionary.to_pylist()
         numbers = np.array([position[name] for name in names] + [-1], np.int64)
         codes = encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
-        levels.append(numbers[codes][order])
-    is_act = table.column("act").is_valid().to_numpy()[order]
-    flood = table.column("flood").to_numpy()[order]
-    foreign = table.column("foreign_language").is_valid().to_numpy()[order]
+        levels.append(np.append(numbers[codes], -1)[order])
+    is_act = np.append(table.column("act").is_valid().to_numpy(), False)[order]
+    flood = np.append(table.column("flood").to_numpy(), True)[order]
+    foreign = np.append(table.column("foreign_language").is_valid().to_numpy(), False)[order]
     return Atlas(topics, np.stack(levels), is_act, flood, foreign)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -55,6 +55,27 @@ class Corpus:
         first = np.empty(len(self.texts), np.int64)
         first[self.text_of[order][::-1]] = order[::-1]
         return first
+
+    def said(self, keys: Collection[int]) -> list[str]:
+        """The distinct texts of the turns with these keys."""
+        asked = np.isin(self.keys, np.fromiter(keys, np.uint64, len(keys)))
+        return [self.texts[text] for text in np.unique(self.text_of[asked]).tolist()]
+
+    def without(self, keys: Collection[int]) -> Corpus:
+        """The corpus that it would be if the turns with these keys had never been."""
+        rows = np.flatnonzero(~np.isin(self.keys, np.fromiter(keys, np.uint64, len(keys))))
+        texts, text_of = np.unique(self.text_of[rows], return_inverse=True)
+        return Corpus(
+            keys=self.keys[rows],
+            text_of=text_of.ravel().astype(np.int64),
+            conversation=numbered(self.conversation[rows]),
+            user=numbered(self.user[rows]),
+            named_user=self.named_user[rows],
+            created=self.created[rows],
+            texts=[self.texts[text] for text in texts.tolist()],
+            hashes=[self.hashes[text] for text in texts.tolist()],
+            stated_language=[self.stated_language[row] for row in rows.tolist()],
+        )
 
     @property
     def fingerprint(self) -> str:

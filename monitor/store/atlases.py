@@ -6,7 +6,7 @@ The names of `topic_names` go with them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from monitor.store.curation import Curation
 from monitor.store.database import Database
+from monitor.store.forgotten import gone, still_there, without
+from monitor.store.remains import Remains
 from monitor.store.rows import KEY, shape, values
 from monitor.store.topic_names import TopicNames
 from monitor.store.turns import traffic
@@ -180,8 +182,13 @@ class Atlases:
         topics: Sequence[TopicRow],
         lineage: Sequence[LineageRow],
         assignments: pa.Table,
+        said: Callable[[Collection[int]], Iterable[str]] = lambda keys: (),
     ) -> bool:
-        """Replace what an unfinished run left under this id. False, and nothing written, when it is published."""
+        """Replace what an unfinished run left under this id. False, and nothing written, when it is published.
+
+        What was forgotten while the atlas was made does not come back with it: turns, and words in labels that nobody else
+        wrote; `said` are the texts of turns, by their keys.
+        """
         own = {"atlas_id": atlas.atlas_id}
         with self._database.transaction():
             if self._database.value("SELECT count(*) FROM published_runs WHERE atlas_id = ?", [atlas.atlas_id]):
@@ -189,40 +196,58 @@ class Atlases:
             for table in self.TABLES:
                 self._database.execute(f"DELETE FROM {table} WHERE atlas_id = ?", [atlas.atlas_id])
             self._database.insert("atlases", _ATLAS.table([atlas]))
-            self._database.insert("topics", _TOPIC.table(topics, **own))
+            rows = assignments.select(ASSIGNMENTS.names).cast(ASSIGNMENTS)
+            lost = gone(self._database, rows.column("turn_key").to_numpy())
+            self._database.insert("topics", _TOPIC.table(self._remaining(topics, lost, said), **own))
             self._database.insert("topic_lineage", _LINEAGE.table(lineage, **own))
             self._write_proof(atlas.atlas_id, lineage)
-            rows = assignments.select(ASSIGNMENTS.names).cast(ASSIGNMENTS)
+            rows = without(rows, lost)
             identifier = pa.array([atlas.atlas_id] * rows.num_rows, pa.string())
             self._database.insert("assignments", rows.append_column("atlas_id", identifier))
         return True
 
+    def _remaining(
+        self, topics: Sequence[TopicRow], lost: frozenset[int], said: Callable[[Collection[int]], Iterable[str]]
+    ) -> Sequence[TopicRow]:
+        """The topics without the turns that are lost, and without their words."""
+        if not lost:
+            return topics
+        phrases = [phrase for one in topics for phrase in (one.label, *one.keywords)]
+        words = Remains(self._database).lost_words(phrases, said(lost))
+        return [
+            replace(
+                one,
+                representatives=tuple(key for key in one.representatives if key not in lost),
+                label=words.out_of(one.label),
+                keywords=tuple(word for word in one.keywords if not words.among(word)),
+            )
+            for one in topics
+        ]
+
     def _write_proof(self, atlas_id: str, lineage: Sequence[LineageRow]) -> None:
-        """What was forgotten while the atlas was made must not come back with it."""
-        named = pa.table({"turn_key": pa.array(sorted({key for one in lineage for key in one.turns}), KEY)})
-        # Not joined the other way round: DuckDB fails to hand a key over 2**63 to Arrow as a filter.
-        here = self._database.query("SELECT turn_key FROM turns SEMI JOIN named USING (turn_key)", named=named)
-        stored = set(values(here, "turn_key"))
+        lost = gone(self._database, {key for one in lineage for key in one.turns})
         rows = [
             (one.topic_id, one.event, one.other, place, key)
             for one in lineage
             for place, key in enumerate(one.turns)
-            if key in stored
+            if key not in lost
         ]
         columns = {name: pa.array([row[at] for row in rows], kind) for at, (name, kind) in enumerate(_PROOF.items())}
         identifier = pa.array([atlas_id] * len(rows), pa.string())
         self._database.insert("lineage_turns", pa.table(columns).append_column("atlas_id", identifier))
 
     def append(self, atlas_id: str, assignments: pa.Table) -> int:
-        """Add turns that came after the atlas was fitted; turns that it has already stay as they are. How many were new."""
+        """Add turns that came after the atlas was fitted; turns that it has already stay as they are, and those that were
+        forgotten are left out. How many were new."""
         rows = assignments.select(ASSIGNMENTS.names).cast(ASSIGNMENTS)
         names = ", ".join(ASSIGNMENTS.names)
-        return self._database.execute(
-            f"INSERT INTO assignments (atlas_id, {names}) SELECT ?, {names} FROM new_rows"
-            " ANTI JOIN (SELECT turn_key FROM assignments WHERE atlas_id = ?) USING (turn_key)",
-            [atlas_id, atlas_id],
-            new_rows=rows,
-        )
+        with self._database.transaction():
+            return self._database.execute(
+                f"INSERT INTO assignments (atlas_id, {names}) SELECT ?, {names} FROM new_rows"
+                " ANTI JOIN (SELECT turn_key FROM assignments WHERE atlas_id = ?) USING (turn_key)",
+                [atlas_id, atlas_id],
+                new_rows=still_there(self._database, rows),
+            )
 
     def unassigned(self, atlas_id: str, since: datetime, *, environments: Sequence[str] | None, limit: int) -> pa.Table:
         """turn_key, conversation_key, user_text, language of turns since then that the atlas lacks, in conversation order."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.store.database import Database
+from monitor.store.forgotten import still_there
 from monitor.store.rows import KEY
 
 __all__ = ["TurnLanguages", "spoken"]
@@ -41,14 +42,15 @@ class TurnLanguages:
     def note(
         self, keys: NDArray[np.uint64], languages: Sequence[str | None], confidence: NDArray[np.floating[Any]]
     ) -> int:
-        """What was found of turns, in place of what was found before; None takes that away. How many rows changed."""
+        """What was found of turns, in place of what was found before; None takes that away, and nothing is noted of turns that
+        were forgotten meanwhile. How many rows changed."""
         columns: dict[str, Any] = {
             "turn_key": pa.array(keys, KEY),
             "language": pa.array(languages, pa.string()),
             "confidence": pa.array(confidence.astype(np.float32)),
         }
-        found = pa.table(columns)
         with self._database.transaction(journaled=False):  # made anew by the next analysis
+            found = still_there(self._database, pa.table(columns))
             # Most stay as they are: only what differs is written.
             gone = self._database.execute(
                 "DELETE FROM turn_languages WHERE turn_key IN (SELECT turn_key FROM found) AND NOT EXISTS"

@@ -7,13 +7,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.store.database import Database
+from monitor.store.forgotten import still_there
 from monitor.store.rows import KEY
 
 __all__ = ["Layouts"]
 
 
 class Layouts:
-    """A map holds every text that has a topic, once, by the first turn that says it; later turns are added to it."""
+    """A map holds every text that has a topic, once, by the first turn that says it; later turns are added to it.
+
+    Turns that were forgotten while the map was drawn are not on it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -22,16 +26,17 @@ class Layouts:
         """Places [n, 2] of turns [n]; what was there of this atlas is replaced."""
         with self._database.transaction():
             self._database.execute("DELETE FROM layout WHERE atlas_id = ?", [atlas_id])
-            self._database.insert("layout", _rows(atlas_id, keys, places))
+            self._database.insert("layout", still_there(self._database, _rows(atlas_id, keys, places)))
 
     def append(self, atlas_id: str, keys: NDArray[np.uint64], places: NDArray[np.float32]) -> int:
         """Add turns that came after the map was drawn; those that it has already stay where they are. How many were new."""
-        return self._database.execute(
-            "INSERT INTO layout (atlas_id, turn_key, x, y) SELECT atlas_id, turn_key, x, y FROM new_places"
-            " ANTI JOIN (SELECT turn_key FROM layout WHERE atlas_id = ?) USING (turn_key)",
-            [atlas_id],
-            new_places=_rows(atlas_id, keys, places),
-        )
+        with self._database.transaction():
+            return self._database.execute(
+                "INSERT INTO layout (atlas_id, turn_key, x, y) SELECT atlas_id, turn_key, x, y FROM new_places"
+                " ANTI JOIN (SELECT turn_key FROM layout WHERE atlas_id = ?) USING (turn_key)",
+                [atlas_id],
+                new_places=still_there(self._database, _rows(atlas_id, keys, places)),
+            )
 
     def drawn(self, atlas_id: str) -> bool:
         """Whether any turn lies on the map of the atlas."""

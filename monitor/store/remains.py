@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import orjson
 from monitor.store.database import Database
 from monitor.store.rows import values
 
-__all__ = ["Remains"]
+__all__ = ["LostWords", "Remains"]
 
 #: Rows that list turn keys in JSON: table, its id columns, the column.
 _LISTS = (
@@ -42,6 +43,20 @@ _PART = re.compile(r"\w{2,}")
 _SAMPLE, _MOST = 20_000, 50_000
 #: What stands in a label where a forgotten word stood.
 _GAP = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class LostWords:
+    """Words that nobody wrote any more; None for no word."""
+
+    pattern: re.Pattern[str] | None
+
+    def among(self, phrase: str) -> bool:
+        return self.pattern is not None and self.pattern.search(phrase) is not None
+
+    def out_of(self, phrase: str) -> str:
+        """The phrase with a gap for each."""
+        return phrase if self.pattern is None else self.pattern.sub(_GAP, phrase)
 
 
 class Remains:
@@ -74,14 +89,19 @@ class Remains:
         lost = self._lost(said & {word for phrase in labels | keywords for word in _words(phrase)})
         if not lost:
             return
-        pattern = re.compile(
-            r"(?<![\w'’-])(?:" + "|".join(map(re.escape, sorted(lost))) + r")(?![\w'’-])", re.IGNORECASE
-        )
+        pattern = _pattern(lost)
         self._unname(self._made_of(pattern))
         self._change("topics", ("atlas_id", "topic_id"), "keywords", lambda text: _without_keywords(text, pattern))
         changed = {label: new for label in labels if (new := pattern.sub(_GAP, label)) != label}
         for table, ids, column in _LABELS:
             self._change(table, ids, column, partial(_renamed, changed=changed, json=column in _JSON))
+
+    def lost_words(self, phrases: Iterable[str], texts: Iterable[str]) -> LostWords:
+        """Words of these texts that no turn has any more, among those of the phrases. Call it when their turns are deleted, for
+        what was made of them before and is not stored yet."""
+        said = {word for text in texts for word in _words(text)}
+        lost = self._lost(said & {word for phrase in phrases for word in _words(phrase)}) if said else set()
+        return LostWords(_pattern(lost) if lost else None)
 
     def _forget_parts(self, said: set[str]) -> None:
         """A model's name that holds one of these, which no turn has any more, goes."""
@@ -163,6 +183,11 @@ class Remains:
             )
             left -= {word for text in values(rest, 0) for word in _words(text)}
         return left
+
+
+def _pattern(lost: Set[str]) -> re.Pattern[str]:
+    """Each of the words as a whole."""
+    return re.compile(r"(?<![\w'’-])(?:" + "|".join(map(re.escape, sorted(lost))) + r")(?![\w'’-])", re.IGNORECASE)
 
 
 def _words(text: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from monitor.store.atlases import Atlases
 from monitor.store.curation import Curation
 from monitor.store.database import Database
+from monitor.store.forgotten import gone, still_there
 from monitor.store.rows import KEY, shape
 
 __all__ = ["SIGNALS", "TURN_COVERAGE", "CoverageRow", "GapRow", "Reports", "TopicCoverageRow"]
@@ -94,7 +95,7 @@ SIGNALS = pa.schema(
 
 
 class Reports:
-    """Written under their id; what a published run shows never changes."""
+    """Written under their id; what a published run shows never changes. Turns that were forgotten meanwhile are left out."""
 
     TABLES = ("coverage_reports", "topic_coverage", "turn_coverage", "gaps", "signals")
 
@@ -109,7 +110,7 @@ class Reports:
                 return False
             self._database.insert("coverage_reports", _COVERAGE.table([report]))
             self._database.insert("topic_coverage", _TOPIC.table(topics, report_id=own))
-            self._database.insert("turn_coverage", _owned(turns, TURN_COVERAGE, own))
+            self._database.insert("turn_coverage", self._owned(turns, TURN_COVERAGE, own))
         return True
 
     def write_gaps(self, report_id: str, gaps: Sequence[GapRow]) -> bool:
@@ -117,7 +118,9 @@ class Reports:
         with self._database.transaction():
             if not self._clear(report_id, "gaps"):
                 return False
-            self._database.insert("gaps", _GAP.table(gaps, report_id=report_id))
+            lost = gone(self._database, {key for one in gaps for key in one.examples})
+            kept = [replace(one, examples=tuple(key for key in one.examples if key not in lost)) for one in gaps]
+            self._database.insert("gaps", _GAP.table(kept, report_id=report_id))
         return True
 
     def write_signals(self, report_id: str, signals: pa.Table) -> bool:
@@ -125,7 +128,7 @@ class Reports:
         with self._database.transaction():
             if not self._clear(report_id, "signals"):
                 return False
-            self._database.insert("signals", _owned(signals, SIGNALS, report_id))
+            self._database.insert("signals", self._owned(signals, SIGNALS, report_id))
         return True
 
     def coverage(self, report_id: str) -> CoverageRow | None:
@@ -173,7 +176,6 @@ class Reports:
         order = ", ".join(schema.names[:3])
         return self._database.query(f"SELECT {names} FROM {table} WHERE report_id = ? ORDER BY {order}", [report_id])
 
-
-def _owned(rows: pa.Table, schema: pa.Schema, report_id: str) -> pa.Table:
-    identifier = pa.array([report_id] * rows.num_rows, pa.string())
-    return rows.select(schema.names).cast(schema).append_column("report_id", identifier)
+    def _owned(self, rows: pa.Table, schema: pa.Schema, report_id: str) -> pa.Table:
+        rows = still_there(self._database, rows.select(schema.names).cast(schema))
+        return rows.append_column("report_id", pa.array([report_id] * rows.num_rows, pa.string()))

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from monitor.records import Turn, Window, key_of, turn_key
 from monitor.store.database import Database
+from monitor.store.forgotten import gone
 from monitor.store.identity import TURN, Batch, Incoming, Row, content_hash, incoming, resolve
 from monitor.store.rows import KEY, json_text, values
 from monitor.store.tombstones import Subject, Tombstones
@@ -105,6 +108,10 @@ class Turns:
         """Whole turns in the order asked; unknown keys are left out."""
         found = self._rows(set(keys))
         return [found[key] for key in keys if key in found]
+
+    def gone(self, keys: NDArray[np.uint64]) -> frozenset[int]:
+        """Those of the keys that no turn has, or has any more."""
+        return gone(self._database, keys)
 
     def find(self, turn_id: str, tenant: str | None = None) -> Turn | None:
         """The turn with this identity."""

@@ -54,7 +54,7 @@ def test_a_store_of_the_version_before(old: Path) -> None:
         current = store.runs.current()
         assert current is not None
         assert current.run_id == "one"
-        rows = [{"turn_key": 1, "signal": "challenge", "span_start": None, "span_end": None, "detail": ""}]
+        rows = [{"turn_key": turn.key, "signal": "challenge", "span_start": None, "span_end": None, "detail": ""}]
         signals = pa.Table.from_pylist(rows, SIGNALS)
         store.reports.write_signals("r2", signals)
         assert store.reports.signals("r2").equals(signals)

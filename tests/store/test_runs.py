@@ -18,14 +18,15 @@ from monitor.store.runs import PublishedRun
 from tests.store.conftest import NOON, make_turn
 
 WEEK = timedelta(days=7)
-KEYS = [3, 5, 2**64 - 1]
+TURNS = sorted((make_turn(f"r{number}") for number in (3, 4, 9)), key=lambda turn: turn.key)
+KEYS = [turn.key for turn in TURNS]  # the last is over 2**63
 
 
 def atlas_row(atlas_id: str) -> AtlasRow:
     return AtlasRow(atlas_id, NOON, NOON - WEEK, NOON, "mini", "text", "leiden", "{}", 3, 2, "f")
 
 
-def topic_row(topic_id: str = "k1", level: int = 0, representatives: tuple[int, ...] = (3, KEYS[2])) -> TopicRow:
+def topic_row(topic_id: str = "k1", level: int = 0, representatives: tuple[int, ...] = (KEYS[0], KEYS[2])) -> TopicRow:
     return TopicRow(topic_id, level, None, "parcels", ("parcel", "late"), 3, 2, 1, 0.5, representatives, NOON)
 
 
@@ -42,7 +43,7 @@ def coverage_row(report_id: str, atlas_id: str = "a1") -> CoverageRow:
     return CoverageRow(report_id, atlas_id, NOON, ("e1",), 30, 0.8, 0.7, None, "four of five are covered", "{}")
 
 
-def gap_row(gap_id: str = "g1", rank: int = 1, examples: tuple[int, ...] = (3, KEYS[2])) -> GapRow:
+def gap_row(gap_id: str = "g1", rank: int = 1, examples: tuple[int, ...] = (KEYS[0], KEYS[2])) -> GapRow:
     return GapRow(
         gap_id, rank, "k1", "parcels", 3, 2, 0.5, 0.1, 0.0, 0.2, 0.6, 0.9, True, NOON, 1.5, 0.2, examples, ("e1", "e2")
     )
@@ -63,6 +64,7 @@ def run_row(run_id: str, atlas_id: str, report_id: str, at: datetime = NOON) -> 
 
 
 def write_all(store: Store, atlas_id: str, report_id: str) -> None:
+    store.turns.append(TURNS)
     store.atlases.write(atlas_row(atlas_id), [topic_row()], [LineageRow("k1", "born", None, 0.0)], assignments())
     store.reports.write_coverage(
         coverage_row(report_id, atlas_id), [TopicCoverageRow("k1", 0.5, None, None, None)], turn_coverage()
