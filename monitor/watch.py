@@ -72,16 +72,34 @@ def watch(
         progress=progress,
         clock=clock,
     )
-    look = read_look(store, settings, analysis.run)
-    drift = [compare_windows(store, settings, look, clock=clock)]
-    drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in eval_sets]
-    # Seen through another encoder, the turns of the last look are no news.
-    old = before.window_end if before is not None and before.encoder != look.atlas.encoder else None
-    decision = _decide(store, settings, look, drift[0], clock(), old)
-    for row in drift:
-        store.drift.write(row)
-    store.alerts.raise_alerts(decision.alerts, decision.subjects, forgotten=decision.forgotten, channels=channels)
-    return Watched(analysis, tuple(drift), decision.alerts, naming)
+
+    def look_once() -> _Seen:
+        look = read_look(store, settings, analysis.run)
+        drift = [compare_windows(store, settings, look, clock=clock)]
+        drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in eval_sets]
+        # Seen through another encoder, the turns of the last look are no news.
+        old = before.window_end if before is not None and before.encoder != look.atlas.encoder else None
+        return _Seen(look, tuple(drift), _decide(store, settings, look, drift[0], clock(), old))
+
+    seen = look_once()
+    with store.transaction():
+        # What was forgotten meanwhile may be quoted in what is to be told. Nobody else writes now, and so nobody forgets.
+        if store.turns.gone(seen.look.keys):
+            seen = look_once()
+        for row in seen.drift:
+            store.drift.write(row)
+        said = seen.decision
+        store.alerts.raise_alerts(said.alerts, said.subjects, forgotten=said.forgotten, channels=channels)
+    return Watched(analysis, seen.drift, said.alerts, naming)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look found, before it is told."""
+
+    look: Look
+    drift: tuple[DriftRow, ...]
+    decision: Decision
 
 
 def _atlas_of_last_look(store: Store) -> AtlasRow | None:

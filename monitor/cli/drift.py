@@ -10,7 +10,7 @@ import typer
 from monitor.cli.context import open_store, read_settings, utc_now
 from monitor.cli.options import AsJson, Current, Reference, StorePath, parse_window
 from monitor.cli.render import Column, print_json, print_table, say
-from monitor.errors import UsageError
+from monitor.errors import OffmapError, UsageError
 from monitor.published import published_run
 from monitor.wording import clean, share
 
@@ -63,7 +63,10 @@ def drift(
             tested, usual = default_windows(look, settings, utc_now, chosen[0])
             found = describe_windows(opened, settings, tested, chosen[1] or usual, html=html)
             row = replace(row, body={**row.body, "descriptors": found})
-        opened.drift.write(row)
+        with opened.transaction():
+            if opened.turns.gone(look.keys):
+                raise OffmapError("turns were forgotten while they were compared: run `offmap drift` again")
+            opened.drift.write(row)
     if as_json:
         print_json(_document(row, html))
     else:

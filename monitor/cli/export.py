@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from monitor.finetune.export import Export
     from monitor.records import EvalSet, Turn
     from monitor.store.atlases import AtlasRow, TopicRow
+    from monitor.store.exports import ExportRow
     from monitor.store.runs import PublishedRun
     from monitor.store.store import Store
 
@@ -100,9 +101,8 @@ def export(
             utc_now,
             failed=_failed(opened, run),
         )
-        opened.exports.record(
-            ExportRow(done.export_id, done.created_at, str(done.path), format, done.manifest, done.turn_keys)
-        )
+        row = ExportRow(done.export_id, done.created_at, str(done.path), format, done.manifest, done.turn_keys)
+        _record(opened, row, members, done)
     if as_json:
         print_json(_document(done))
     else:
@@ -152,6 +152,21 @@ def _members(store: Store, run: PublishedRun, atlas: AtlasRow, chosen: _Chosen) 
     turns = store.turns.fetch(list(hashes))
     vectors = store.vectors.read(atlas.encoder, atlas.recipe, [hashes[turn.key] for turn in turns])
     return _Members(turns, _earlier(store, turns), vectors)
+
+
+def _record(store: Store, row: ExportRow, members: _Members, done: Export) -> None:
+    """A deletion finds the files that are recorded: one that came before must not leave its turns in them."""
+    import numpy as np
+
+    used = {turn.key for turn in members.turns} | {one.key for turns in members.context.values() for one in turns}
+    with store.transaction():
+        if store.turns.gone(np.array(sorted(used), np.uint64)):
+            for file in (done.path, done.manifest_path):
+                file.unlink(missing_ok=True)
+            raise OffmapError(
+                "turns were forgotten while they were exported, so nothing was kept: run `offmap export` again"
+            )
+        store.exports.record(row)
 
 
 def _earlier(store: Store, turns: list[Turn]) -> dict[int, list[Turn]]:

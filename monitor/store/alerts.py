@@ -7,11 +7,12 @@ subjects are written in one transaction: a process that dies has told, or has it
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from monitor.store.database import Database
+from monitor.store.forgotten import gone
 from monitor.store.rows import shape
 
 __all__ = ["AlertBody", "AlertRow", "Alerts", "DeliveryRow", "SubjectRow"]
@@ -100,9 +101,10 @@ class Alerts:
     ) -> int:
         """Keep alerts that are new, each with a delivery on every channel, and the subjects; how many were new.
 
-        Nothing is remembered any more of the forgotten subjects.
+        Nothing is remembered any more of the forgotten subjects. Turns that were forgotten since they were read are left out.
         """
         with self._database.transaction():
+            alerts, subjects = self._remaining(alerts, subjects)
             new = [alert for alert in alerts if self.find(alert.alert_id) is None]
             self._database.insert("alerts", _ALERT.table(new))
             due = [
@@ -117,6 +119,21 @@ class Alerts:
                 )
             self._database.insert("alert_subjects", _SUBJECT.table(subjects))
         return len(new)
+
+    def _remaining(
+        self, alerts: Sequence[AlertRow], subjects: Sequence[SubjectRow]
+    ) -> tuple[Sequence[AlertRow], Sequence[SubjectRow]]:
+        """Both without turns that are gone."""
+        named = {key for one in alerts for key in one.content.examples} | {
+            key for one in subjects for key in one.members
+        }
+        lost = gone(self._database, named)
+        if not lost:
+            return alerts, subjects
+        return (
+            [replace(one, body=one.body | {"examples": _but(lost, one.content.examples)}) for one in alerts],
+            [replace(one, members=_but(lost, one.members)) for one in subjects],
+        )
 
     def read(self, limit: int | None = None) -> list[AlertRow]:
         """The latest first."""
@@ -146,3 +163,7 @@ class Alerts:
                 "DELETE FROM deliveries WHERE alert_id = ? AND channel = ?", [delivery.alert_id, delivery.channel]
             )
             self._database.insert("deliveries", _DELIVERY.table([delivery]))
+
+
+def _but(lost: frozenset[int], keys: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(key for key in keys if key not in lost)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from monitor.records import short_hash
 from monitor.store.database import Database
+from monitor.store.forgotten import still_there
 from monitor.store.rows import KEY, shape, values
 
 __all__ = ["KINDS", "Curation", "DecisionRow", "Evidence", "in_force", "shaping"]
@@ -85,7 +86,9 @@ class Curation:
         self._database = database
 
     def add(self, decision: DecisionRow, evidence: Evidence = NOTHING) -> DecisionRow:
-        """Write a decision at the end of the log; its `decision_id`, `place` and `created_at` are made here."""
+        """Write a decision at the end of the log; its `decision_id`, `place` and `created_at` are made here.
+
+        Turns of the evidence that were forgotten meanwhile are left out."""
         with self._database.transaction():
             place = int(self._database.value("SELECT coalesce(max(place), 0) + 1 FROM decisions"))
             now = self._database.clock()
@@ -104,7 +107,7 @@ class Curation:
                 "turn_key": list(evidence.turn_keys),
                 "text_hash": list(evidence.text_hashes),
             }
-            rows = pa.table(columns, schema=_TURNS)
+            rows = still_there(self._database, pa.table(columns, schema=_TURNS))
             identifier = pa.array([made.decision_id] * rows.num_rows, pa.string())
             self._database.insert("decision_turns", rows.append_column("decision_id", identifier))
         return made

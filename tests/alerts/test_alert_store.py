@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from alert_rows import START, alert
+from alert_rows import START, alert, turn
 
 from monitor.store import Store
 from monitor.store.alerts import DeliveryRow, SubjectRow
@@ -21,8 +21,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+#: Members, with keys on both sides of 2**63.
+TURNS = [turn(number, "where is my parcel") for number in range(1_000)]
+KEYS = [one.key for one in TURNS]
+
+
 def subject(name: str, kind: str = "gap", **fields: object) -> SubjectRow:
-    row = SubjectRow(kind, name, "seen", START, START, None, None, 0.02, (0, 2**63, 2**64 - 1))
+    row = SubjectRow(kind, name, "seen", START, START, None, None, 0.02, tuple(KEYS[:3]))
     return replace(row, **fields)  # type: ignore[arg-type]
 
 
@@ -52,10 +57,11 @@ def test_what_is_settled_replaces_its_delivery(store: Store) -> None:
 
 
 def test_subjects_are_replaced_and_forgotten_by_kind_and_name(store: Store) -> None:
+    store.turns.append(TURNS)
     first, other, drift = subject("g1"), subject("g2", members=()), subject("g1", "drift")
     store.alerts.raise_alerts([], [first, other, drift])
     assert store.alerts.subjects("gap") == [first, other]
-    told = subject("g1", state="open", told_at=START, told_size=0.02, members=tuple(range(2**64 - 1_000, 2**64)))
+    told = subject("g1", state="open", told_at=START, told_size=0.02, members=tuple(KEYS))
     assert store.alerts.raise_alerts([], [told], forgotten=[other]) == 0
     assert store.alerts.subjects("gap") == [told]
     assert store.alerts.subjects("drift") == [drift]
@@ -85,3 +91,11 @@ def test_hostile_words_come_back_as_they_went_in(store: Store) -> None:
 def test_an_empty_body_says_nothing() -> None:
     content = replace(alert(1), body={}).content
     assert (content.text, content.facts, content.examples) == ("", (), ())
+
+
+def test_turns_that_were_forgotten_meanwhile_are_in_no_alert_and_in_no_subject(store: Store) -> None:
+    store.turns.append(TURNS[:4])
+    store.deletion.forget(turn="t1", at=START)
+    store.alerts.raise_alerts([alert(1, examples=tuple(KEYS[:3]))], [subject("g1")])
+    assert store.alerts.read()[0] == alert(1, examples=(KEYS[0], KEYS[2]))
+    assert store.alerts.subjects("gap")[0].members == (KEYS[0], KEYS[2])

@@ -6,9 +6,17 @@ import os
 import re
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_support import Offmap
+
+from monitor.cli.context import utc_now
+from monitor.drift.comparison import compare_windows
+from monitor.drift.look import Look
+from monitor.settings import Settings
+from monitor.store.drift import DriftRow
+from monitor.store.store import Store
 
 #: Evidently's own imports warn.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -67,3 +75,25 @@ def test_descriptors_and_their_report_stay_on_the_machine(
     # Texts enter as lengths: no word of a message is in the report.
     assert not re.search(r"handlebar|spokes|ann@example", html)
     assert reached == [] and os.environ["DO_NOT_TRACK"]
+
+
+def test_a_comparison_of_turns_that_are_forgotten_meanwhile_is_not_kept(
+    analysed: Offmap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may quote them in a label."""
+
+    def forgotten(store: Store, settings: Settings, look: Look, **windows: Any) -> DriftRow:
+        found = compare_windows(store, settings, look, **windows)
+        (turn,) = store.turns.fetch(look.keys[:1].tolist())
+        store.deletion.forget(turn=turn.turn_id, tenant=turn.tenant, at=utc_now())
+        return found
+
+    with Store.open(str(analysed.store)) as store:
+        before = store.drift.read()
+    monkeypatch.setattr("monitor.drift.comparison.compare_windows", forgotten)
+    ran = analysed("drift", *WINDOWS)
+    assert ran.code == 1 and "run `offmap drift` again" in ran.err
+    monkeypatch.undo()
+    with Store.open(str(analysed.store)) as store:
+        assert store.drift.read() == before
+    analysed.done("drift", *WINDOWS)

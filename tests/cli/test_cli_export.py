@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_support import Offmap
+
+from monitor.cli import export
+from monitor.cli.context import utc_now
+from monitor.store.store import Store
 
 
 def worst_gap(offmap: Offmap) -> dict[str, str]:
@@ -89,3 +94,21 @@ def test_an_eval_set_that_was_never_compared_keeps_its_items_out_too(analysed: O
     assert leaked not in [
         json.loads(line)["messages"][-2]["content"] for line in Path(after["path"]).read_text().splitlines()
     ]
+
+
+def test_turns_that_are_forgotten_meanwhile_leave_no_export(analysed: Offmap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion finds the exports that are recorded; this one is not yet when its turns go."""
+    gap, out = worst_gap(analysed), analysed.folder / "out"
+    read = export._members
+
+    def members(store: Store, *rest: Any) -> Any:
+        found = read(store, *rest)
+        store.deletion.forget(turn=found.turns[0].turn_id, at=utc_now())
+        return found
+
+    monkeypatch.setattr(export, "_members", members)
+    ran = analysed("export", "--gap", gap["id"], "--out", out)
+    assert ran.code == 1 and "forgotten while they were exported" in ran.err
+    assert list(out.iterdir()) == []
+    monkeypatch.undo()
+    analysed.done("export", "--gap", gap["id"], "--out", out)

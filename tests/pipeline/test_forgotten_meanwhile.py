@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from consumers.ingest import ingest_file, utc_now
-from monitor import pipeline
+from monitor import pipeline, watch
 from monitor.assignment import Assigner
 from monitor.encoding.hashing import HashingEncoder
 from monitor.encoding.recipe import USER_TEXT
@@ -96,9 +97,9 @@ def run(store: Store) -> pipeline.Analysis:
     return analyse(store, HashingEncoder(), fixed(), eval_sets=["shop"], clock=utc_now)
 
 
-def before(patch: pytest.MonkeyPatch, step: str, do: Callable[[], None]) -> list[str]:
-    """Do something once, before a function of the pipeline is called; what is returned then says so."""
-    real, done = getattr(pipeline, step), list[str]()
+def before(patch: pytest.MonkeyPatch, step: str, do: Callable[[], None], module: ModuleType = pipeline) -> list[str]:
+    """Do something once, before a function of the module is called; what is returned then says so."""
+    real, done = getattr(module, step), list[str]()
 
     def first(*given: Any, **named: Any) -> Any:
         if not done:
@@ -106,7 +107,7 @@ def before(patch: pytest.MonkeyPatch, step: str, do: Callable[[], None]) -> list
             do()
         return real(*given, **named)
 
-    patch.setattr(pipeline, step, first)
+    patch.setattr(module, step, first)
     return done
 
 
@@ -170,3 +171,21 @@ def test_new_turns_that_get_their_topics_bring_nothing_back(store: Store, name: 
     assert store.atlases.assignments(current.atlas_id).num_rows == store.turns.count()
     store.close()
     assert everywhere(name, WORD) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_look_tells_nothing_of_them(
+    store: Store, tmp_path: Path, forgotten: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told quotes labels, and a turn of a topic is an example. Without forgetting they are there."""
+    say(store, tmp_path)
+    if forgotten:
+        done = before(monkeypatch, "_decide", lambda: forget(store), watch)
+    settings = fixed().with_value("alerts.settle_days", 1, source="test")
+    watch.watch(store, HashingEncoder(), settings, eval_sets=["shop"], channels=("slack",), clock=utc_now)
+    assert store.alerts.read() and store.drift.read()
+    if forgotten:
+        assert done and tables_with(store, [*keys(), WORD]) == set()
+    else:
+        assert tables_with(store, [WORD]) >= {"alerts", "drift_reports"}

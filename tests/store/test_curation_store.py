@@ -25,6 +25,7 @@ def decision(kind: str = "name", **fields: object) -> DecisionRow:
 
 
 def test_a_decision_comes_back_with_its_evidence(store: Store) -> None:
+    store.turns.append(TURNS)
     first = store.curation.add(decision(), Evidence(KEYS, HASHES, [0, 1]))
     second = store.curation.add(decision("lock", name=None))
     assert store.curation.read() == [first, second]
@@ -33,6 +34,13 @@ def test_a_decision_comes_back_with_its_evidence(store: Store) -> None:
     found = store.curation.evidence(first.decision_id)
     assert (found.of(0), found.of(1)) == ([HASHES[0]], [HASHES[1]])
     assert store.curation.evidence(second.decision_id).of(0) == []
+
+
+def test_a_turn_that_was_forgotten_meanwhile_is_no_evidence(store: Store) -> None:
+    store.turns.append(TURNS)
+    store.deletion.forget(user="ann", at=NOON)
+    made = store.curation.add(decision(), Evidence(KEYS, HASHES, [0, 1]))
+    assert store.curation.evidence(made.decision_id).turn_keys == [KEYS[1]]
 
 
 def test_the_last_name_is_in_force_until_it_is_taken_back(store: Store) -> None:
