@@ -19,6 +19,7 @@ from monitor.store.remains import Remains
 from monitor.store.rows import KEY, shape, values
 from monitor.store.topic_names import TopicNames
 from monitor.store.turns import traffic
+from monitor.store.vectors import Vectors
 
 __all__ = ["ASSIGNMENTS", "PERSON", "AtlasRow", "Atlases", "ForeignTurns", "LineageRow", "TopicRow", "named"]
 
@@ -201,9 +202,11 @@ class Atlases:
             self._database.insert("topics", _TOPIC.table(self._remaining(topics, lost, said), **own))
             self._database.insert("topic_lineage", _LINEAGE.table(lineage, **own))
             self._write_proof(atlas.atlas_id, lineage)
-            rows = without(rows, lost)
-            identifier = pa.array([atlas.atlas_id] * rows.num_rows, pa.string())
-            self._database.insert("assignments", rows.append_column("atlas_id", identifier))
+            kept = without(rows, lost)
+            identifier = pa.array([atlas.atlas_id] * kept.num_rows, pa.string())
+            self._database.insert("assignments", kept.append_column("atlas_id", identifier))
+            if lost:  # one of their texts may have stood for its near copies
+                Vectors(self._database).drop_unused(atlas.recipe, set(values(rows, "text_hash")) - {None})
         return True
 
     def _remaining(

@@ -21,6 +21,10 @@ from monitor.store.turns import traffic
 __all__ = ["Vectors"]
 
 
+#: Tables that say by which text a turn goes: of near copies one text stands for all.
+_BY_TEXT = ("assignments", "decision_turns")
+
+
 class Vectors:
     """The cache of what has been encoded. A vector never meets one from another encoder or recipe."""
 
@@ -140,15 +144,40 @@ class Vectors:
         )
 
     def drop_unused(self, recipe: str, hashes: Iterable[bytes]) -> int:
-        """Remove those vectors of the recipe whose text no turn uses any more; how many."""
+        """Remove those vectors of the recipe whose text no turn uses any more; how many.
+
+        Where such a text stood for its near copies, these stand for themselves from now on.
+        """
         asked = _hashes(set(hashes))
         if not asked.num_rows:
             return 0
-        return self._database.execute(
-            "DELETE FROM vectors WHERE recipe = ? AND text_hash IN (SELECT text_hash FROM asked ANTI JOIN"
-            " (SELECT text_hash FROM turn_texts WHERE recipe = ?) USING (text_hash))",
-            [recipe, recipe],
-            asked=asked,
+        with self._database.transaction():
+            unused = self._database.query(
+                "SELECT text_hash FROM asked ANTI JOIN (SELECT text_hash FROM turn_texts WHERE recipe = ?) USING (text_hash)",
+                [recipe],
+                asked=asked,
+            )
+            if not unused.num_rows:
+                return 0
+            for table in _BY_TEXT:
+                self._stand_alone(table, recipe, unused)
+            return self._database.execute(
+                "DELETE FROM vectors WHERE recipe = ? AND text_hash IN (SELECT text_hash FROM unused)",
+                [recipe],
+                unused=unused,
+            )
+
+    def _stand_alone(self, table: str, recipe: str, unused: pa.Table) -> None:
+        """Turns of the table that go by an unused text go by their own."""
+        theirs = f"{table}.text_hash IN (SELECT text_hash FROM unused)"
+        if not self._database.query(f"SELECT 1 FROM {table} WHERE {theirs} LIMIT 1", unused=unused).num_rows:
+            return
+        # From the stored table alone: DuckDB fails to hand a key over 2**63 to an Arrow table as a filter.
+        self._database.execute(
+            f"UPDATE {table} SET text_hash = own.text_hash FROM turn_texts own"
+            f" WHERE own.recipe = ? AND own.turn_key = {table}.turn_key AND {theirs}",
+            [recipe],
+            unused=unused,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ from consumers.ingest import ingest_file, utc_now
 from monitor import pipeline, watch
 from monitor.assignment import Assigner
 from monitor.encoding.hashing import HashingEncoder
-from monitor.encoding.recipe import USER_TEXT
+from monitor.encoding.recipe import USER_TEXT, text_hash
 from monitor.evalsets.importer import import_eval_set
 from monitor.pipeline import analyse
 from monitor.progress import Progress
@@ -189,3 +190,45 @@ def test_a_look_tells_nothing_of_them(
         assert done and tables_with(store, [*keys(), WORD]) == set()
     else:
         assert tables_with(store, [WORD]) >= {"alerts", "drift_reports"}
+
+
+@pytest.mark.parametrize("step", ["find_topics", None])
+def test_near_copies_of_a_forgotten_text_stand_for_themselves(
+    store: Store, tmp_path: Path, step: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One text stands for all of them. When its turn is forgotten, meanwhile or later, no hash of it stays, and new turns get
+    their topics."""
+    said = ("my bicycle squeaks a lot today", "My bicycle squeaks a lot today!", "my bicycle squeaks a lot today??")
+    turns = [
+        Turn(
+            turn_id=f"copy-{number}", user_text=text, created_at=datetime(2026, 3, 5), conversation_id=f"copy-{number}"
+        )
+        for number, text in enumerate(said)
+    ]
+    store.turns.append(turns)
+    first = {turn.key: text_hash(USER_TEXT.prepare(turn.user_text)) for turn in turns}
+    assert len(set(first.values())) > 1
+
+    def hashes() -> dict[int, bytes]:
+        current = store.runs.current()
+        assert current is not None
+        rows = store.atlases.assignments(current.atlas_id).to_pylist()
+        return {row["turn_key"]: row["text_hash"] for row in rows if row["turn_key"] in first}
+
+    run(store)
+    (leader,) = set(hashes().values())  # the same again: the analysis is a function of its turns
+    theirs = [turn for turn in turns if first[turn.key] == leader]
+
+    def forget_leader() -> None:
+        for turn in theirs:
+            store.deletion.forget(turn=turn.turn_id, at=utc_now(), erase=False)
+
+    if step is None:
+        forget_leader()
+    else:
+        ingest(store, tmp_path, seed=7, name="c", conversations=6)
+        assert before(monkeypatch, step, forget_leader) == []
+        assert not run(store).reused
+    assert hashes() == {key: hash_ for key, hash_ in first.items() if hash_ != leader}
+    ingest(store, tmp_path, seed=9, name="b", conversations=5)
+    assert Assigner(store, HashingEncoder(), fixed()).assign() == 10

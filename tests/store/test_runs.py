@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -205,3 +206,51 @@ def test_sweep_removes_what_nothing_uses(store: Store) -> None:
     store.jobs.finish("j1")
     assert store.runs.sweep(keep=2) == 2
     assert store.runs.sweep(keep=2) == 0
+
+
+def test_what_was_forgotten_meanwhile_leaves_no_row(store: Store) -> None:
+    """An analysis has read the turns before, and so has who draws the map or finds languages."""
+    store.turns.append(TURNS)
+    store.deletion.forget(turn=TURNS[2].turn_id, at=NOON)
+    topic, said = replace(topic_row(), label="parcels, quixotrope", keywords=("parcel", "quixotrope")), list[int]()
+
+    def texts(keys: Collection[int]) -> list[str]:
+        said.extend(keys)
+        return ["my quixotrope"]
+
+    store.atlases.write(atlas_row("a1"), [topic], [], assignments(KEYS[1:]), texts)
+    assert said == KEYS[2:]
+    kept = replace(topic, representatives=(KEYS[0],), label="parcels, …", keywords=("parcel",))
+    assert store.atlases.topics("a1") == [kept]
+    assert store.atlases.append("a1", assignments()) == 1
+    assert store.atlases.assignments("a1").column("turn_key").to_pylist() == KEYS[:2]
+    store.reports.write_coverage(coverage_row("r1"), [], turn_coverage())
+    store.reports.write_gaps("r1", [gap_row()])
+    store.reports.write_signals("r1", signals())
+    assert store.reports.turn_coverage("r1").equals(turn_coverage(KEYS[:2]))
+    assert store.reports.gaps("r1") == [gap_row(examples=(KEYS[0],))]
+    assert store.reports.signals("r1").equals(signals(KEYS[:2]))
+    keys, places = np.array(KEYS, np.uint64), np.zeros((3, 2), np.float32)
+    store.layouts.write("a1", keys[1:], places[1:])
+    assert store.layouts.append("a1", keys, places) == 1
+    assert store.layouts.read("a1").column("turn_key").to_pylist() == KEYS[:2]
+    store.languages.note(keys, ["en", "de", "fr"], np.ones(3))
+    assert store.languages.of(KEYS) == {KEYS[0]: "en", KEYS[1]: "de"}
+
+
+def test_a_text_that_stood_for_near_copies_is_gone_with_the_last_turn_that_said_it(store: Store) -> None:
+    """Of many turns, with keys over 2**63: DuckDB cannot hand these to an Arrow table as a filter."""
+    turns = [make_turn(f"n{number}") for number in range(300)]
+    keys, own = [turn.key for turn in turns], [bytes([number % 256, number // 256]) * 8 for number in range(300)]
+    store.turns.append(turns)
+    store.vectors.append("mini", "text", own, np.ones((300, 4), np.float32))
+    store.vectors.note_texts("text", keys, own)
+    table = assignments(keys).set_column(1, "text_hash", pa.array([own[0]] * 3 + own[:2:-1], pa.binary()))
+    by_text = dict(zip(table["turn_key"].to_pylist(), table["text_hash"].to_pylist(), strict=True))
+    store.atlases.write(atlas_row("a1"), [], [], table)
+    store.deletion.forget(turn="n0", at=NOON)
+    rows = store.atlases.assignments("a1").to_pylist()
+    expected = {key: own[keys.index(key)] if hash_ == own[0] else hash_ for key, hash_ in by_text.items()}
+    del expected[keys[0]]
+    assert {row["turn_key"]: row["text_hash"] for row in rows} == expected
+    assert store.vectors.missing("mini", "text", own) == [own[0]]
