@@ -21,14 +21,17 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from monitor.atlas.affinity import topic_graph
 from monitor.atlas.communities import leiden_communities
-from monitor.atlas.neighbours import build_graph
 from monitor.coverage.estimate import Traffic, estimate_coverage
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "coverage.json"
 FIRST_SEED = 100
+
+#: Shares of the intents that have no item.
+MISSING = (0.0, 0.2, 0.4, 0.6)
 
 
 @dataclass(frozen=True)
@@ -81,21 +84,19 @@ def find_missing(texts: Texts, turns: int, items: int, draws: int) -> dict:
     rows = []
     for seed in range(FIRST_SEED, FIRST_SEED + draws):
         drawn = draw(texts, turns, items, missing=0.2, seed=seed)
-        plain, labelled, topics = novelties(texts, drawn)
-        distance = 1 - plain.nearest_cosines
-        size = np.bincount(topics)
-        slice_truth = np.bincount(topics, weights=drawn.missed) / size > 0.5
-        slice_novelty = np.bincount(topics, weights=plain.texts) / size
+        novelty, topics = measured(texts, drawn, labelled=False)
+        size = np.bincount(topics[0])
+        slice_truth = np.bincount(topics[0], weights=drawn.missed) / size > 0.5
+        slice_novelty = np.bincount(topics[0], weights=novelty.texts) / size
         rows.append(
             [
-                *scores(drawn.missed, distance),
-                *scores(drawn.missed, plain.texts),
-                *scores(drawn.missed, labelled.texts),
+                *scores(drawn.missed, 1 - novelty.nearest_cosines),
+                *scores(drawn.missed, novelty.texts),
                 *scores(slice_truth, slice_novelty),
             ]
         )
     mean = np.round(np.mean(rows, axis=0), 3).tolist()
-    names = ("nearest_item", "diffused", "diffused_with_labels", "by_slice")
+    names = ("nearest_item", "diffused", "by_slice")
     found = {
         f"{name}_{kind}": value
         for (name, kind), value in zip(((n, k) for n in names for k in ("auroc", "ap")), mean, strict=True)
@@ -104,42 +105,42 @@ def find_missing(texts: Texts, turns: int, items: int, draws: int) -> dict:
 
 
 def estimate_share(texts: Texts, turns: int, items: int, draws: int) -> dict:
-    errors: dict[str, list[float]] = {"offmap": [], "quantile_0.7": [], "quantile_0.9": []}
-    held = []
+    names = ("offmap", "offmap_unlabelled", "quantile_0.7", "quantile_0.9")
+    errors: dict[str, list[float]] = {name: [] for name in names}
+    held: dict[str, list[bool]] = {name: [] for name in names[:2]}
     for seed in range(FIRST_SEED, FIRST_SEED + draws):
-        for missing in (0.0, 0.2, 0.4, 0.6):
+        for missing in MISSING:
             drawn = draw(texts, turns, items, missing=missing, seed=seed)
-            plain, labelled, topics = novelties(texts, drawn)
             truth = 1 - drawn.missed.mean()
             number = np.arange(len(drawn.traffic))
-            found = estimate_coverage(
-                labelled, Traffic(number, topics[None], number), topics=int(topics.max()) + 1,
-                interval=0.9, replicates=200, seed=1, share_from=plain,
-            )  # fmt: skip
-            errors["offmap"].append(found.traffic.value - truth)
-            held.append(found.traffic.low <= truth <= found.traffic.high)
+            for name, labelled in zip(names, (True, False), strict=False):
+                novelty, topics = measured(texts, drawn, labelled=labelled)
+                traffic = Traffic(number, topics, number)
+                found = estimate_coverage(
+                    novelty, traffic, topics=int(topics.max()) + 1, interval=0.9, replicates=200, seed=1
+                ).traffic
+                errors[name].append(found.value - truth)
+                held[name].append(found.low <= truth <= found.high)
             for q in (0.7, 0.9):
-                threshold = np.nanquantile(plain.covered, q)
-                errors[f"quantile_{q}"].append(min(1.0, float((plain.texts <= threshold).mean()) / q) - truth)
-    row = {"data": texts.name, "turns": turns, "items_per_intent": items}
+                threshold = np.nanquantile(novelty.covered, q)
+                errors[f"quantile_{q}"].append(min(1.0, float((novelty.texts <= threshold).mean()) / q) - truth)
+    row: dict = {"data": texts.name, "turns": turns, "items_per_intent": items}
     for name, values in errors.items():
         row[f"{name}_error"] = round(100 * float(np.mean(np.abs(values))), 1)
-    return {
-        **row,
-        "offmap_bias": round(100 * float(np.mean(errors["offmap"])), 1),
-        "interval_holds": round(float(np.mean(held)), 2),
-    }
+    for name, holds in held.items():
+        row[f"{name}_bias"] = round(100 * float(np.mean(errors[name])), 1)
+        row[f"{name}_of_all_covered"] = round(100 * float(1 + np.mean(errors[name][:: len(MISSING)])), 1)
+        row[f"{name}_interval_holds"] = round(float(np.mean(holds)), 2)
+    return row
 
 
-def novelties(texts: Texts, drawn: Drawn) -> tuple[Novelty, Novelty, np.ndarray]:
+def measured(texts: Texts, drawn: Drawn, *, labelled: bool) -> tuple[Novelty, np.ndarray]:
+    """Novelty, and the topics of the turns on the middle and the fine level."""
     vectors = texts.vectors[drawn.traffic]
-    graph = build_graph(vectors, k=15)
-    found = leiden_communities(graph, resolutions=(1.0, 3.0, 8.0), seed=1)
-    items = texts.vectors[drawn.items]
-    levels = [found.middle, found.fine]
-    plain = measure_novelty(graph, vectors, EvalVectors(items, [None] * len(items)), topics=levels, k=15, seed=1)
-    labelled = measure_novelty(graph, vectors, EvalVectors(items, drawn.labels), topics=levels, k=15, seed=1)
-    return plain, labelled, found.middle
+    found = leiden_communities(topic_graph(vectors, k=15), resolutions=(0.0, 0.0, 0.0), seed=1)
+    levels = np.stack([found.middle, found.fine + found.middle.max() + 1])
+    items = EvalVectors(texts.vectors[drawn.items], drawn.labels if labelled else [None] * len(drawn.items))
+    return measure_novelty(vectors, items, topics=list(levels), k=15, seed=1), levels
 
 
 def draw(texts: Texts, turns: int, items: int, *, missing: float, seed: int) -> Drawn:

@@ -7,13 +7,15 @@ each text's neighbours share its subject more often (docs/decisions/0013 has the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
 
-__all__ = ["main_directions", "topic_graph"]
+__all__ = ["Directions", "main_directions", "topic_graph"]
 
 #: Directions that are kept. From 48 to 96 much the same; 32 loses subjects, 128 keeps wordings.
 _DIRECTIONS = 64
@@ -51,18 +53,36 @@ def main_directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
     The mean is taken out. A text that is the mean has zeros.
     """
-    n, d = vectors.shape
-    if n == 0 or d <= _DIRECTIONS:
-        return _on_grid(vectors.astype(np.float64))
-    sample = vectors[np.linspace(0, n - 1, min(n, _LEARNT_FROM)).astype(np.int64)].astype(np.float64)
-    mean = sample.mean(axis=0)
-    sample -= mean
-    directions = np.linalg.eigh(sample.T @ sample)[1][:, -_DIRECTIONS:]
-    found = np.empty((n, _DIRECTIONS), np.float32)
-    for start in range(0, n, _LEARNT_FROM):
-        block = slice(start, start + _LEARNT_FROM)
-        found[block] = _on_grid((vectors[block].astype(np.float64) - mean) @ directions)
-    return found
+    return Directions.of(vectors, number=_DIRECTIONS).project(vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """Principal directions [d, p] of vectors with a mean [d]; None where they are all kept, and the mean with them."""
+
+    mean: NDArray[np.float64]
+    axes: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32], *, number: int) -> Directions:
+        """Those in which `vectors` [n, d] differ most."""
+        n, d = vectors.shape
+        if n == 0 or d <= number:
+            return cls(np.zeros(d), None)
+        sample = vectors[np.linspace(0, n - 1, min(n, _LEARNT_FROM)).astype(np.int64)].astype(np.float64)
+        mean = sample.mean(axis=0)
+        sample -= mean
+        return cls(mean, np.linalg.eigh(sample.T @ sample)[1][:, -number:])
+
+    def project(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rows of unit length [n, p], of `vectors` [n, d] in these directions."""
+        if self.axes is None:
+            return _on_grid(vectors.astype(np.float64))
+        found = np.empty((len(vectors), self.axes.shape[1]), np.float32)
+        for start in range(0, len(vectors), _LEARNT_FROM):
+            block = slice(start, start + _LEARNT_FROM)
+            found[block] = _on_grid((vectors[block].astype(np.float64) - self.mean) @ self.axes)
+        return found
 
 
 def _on_grid(rows: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,15 +1,15 @@
 """Coverage of the traffic and of each topic, estimated from novelty, with intervals.
 
 The traffic is a mixture of covered and missed text. What the novelty of either looks like here is known from eval items
-that were left out: alone (covered) and with their whole topic (missed). The share of covered text is the weight that
-fits the mixture best; a turn's `covered` is its probability under the same two, so their mean is the coverage.
-docs/decisions/0003 compares this with the null's quantile of DESIGN.md.
+that were left out: alone (covered) and with all of their kind (missed). The share of covered text is the weight that
+fits the mixture best where little covered text lies above; a turn's `covered` is its probability under the same two, so
+their mean is the coverage. docs/decisions/0024 compares this with the null's quantile of DESIGN.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,19 @@ _OFFSET_LIMIT = 60.0
 #: The left-out items tell covered from missed text when their AUROC is this many standard errors above a coin's 0.5.
 _SURE_ERRORS = 3.0
 
-#: Where a bound on the coverage is read: quantiles of the novelty of covered text.
-_BOUND_FROM, _BOUND_TO = 0.1, 0.9
+#: Quantiles of the novelty of covered text at which the share is read, and those at which it is bounded. High ones: lower
+#: down, items and turns differ more by how dense the traffic is around them than by what is covered.
+_PLACES, _BOUNDS = np.linspace(0.9, 0.98, 9), np.linspace(0.1, 0.9, 9)
+_READ = len(_BOUNDS) + np.arange(len(_PLACES))
+
+#: Covered items weigh alike, as people write evals. Replicates weigh them by their topic's traffic to a power up to this, since
+#: nobody knows how their novelty goes with it.
+_AS_TRAFFIC = 0.5
+
+#: An item that is left out has one item less of its kind around it than a turn has, and is more novel for it. The correction
+#: is read from the difference that half of the others make, in proportion to the logarithm of how many there are; of that this
+#: share, and in replicates from next to nothing to nearly twice as much.
+_CORRECTED, _CORRECTIONS = 0.3, (0.05, 0.3, 0.55)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +89,22 @@ def estimate_coverage(
     interval: float,
     replicates: int,
     seed: int,
-    share_from: Novelty | None = None,
 ) -> Coverage:
     """Coverage of the turns and of topics 0..topics-1, with bootstrap intervals over conversations and eval items.
 
     With F, F0, F1 the distributions of the novelty of turns, covered and missed items, coverage is the least-squares
-    weight sum((F - F1)(F0 - F1)) / sum((F0 - F1)^2) over a grid, clipped to [0, 1], and the mean of that over the levels.
-    A turn's probability is the logistic function of a score: slope * novelty + presence + offset. The slope fits the
-    left-out items, the offset makes the mean of the turns' equal to the coverage.
-
-    `share_from` is the novelty that the share of covered turns is read from, when it is not `novelty`: starting from labels
-    orders turns better and reads the share worse (docs/decisions/0003).
+    weight sum((F - F1)(F0 - F1)) / sum((F0 - F1)^2) over the upper quantiles of F0, clipped to [0, 1], and the mean of that
+    over what a kind is. A missed item weighs as its topic has turns. A turn's probability is the logistic function of a
+    score: slope * novelty + presence + offset. The slope fits the left-out items, the offset makes the mean of the turns'
+    equal to the coverage.
     """
-    share_from = share_from or novelty
     separation = _separation(novelty)
     if len(traffic) == 0 or not separation >= _least_separation(len(novelty.covered)):
         nothing = Interval(np.nan, np.nan, np.nan)
         return Coverage(nothing, np.full(len(traffic), np.nan, np.float32), (nothing,) * topics, separation)
     score = _slope(novelty) * novelty.texts + novelty.presence
     bins = _Bins.of(score)
-    histograms = _Histograms.of(bins, score, share_from, traffic, topics)
+    histograms = _Histograms.of(bins, score, novelty, traffic, topics)
     rng = np.random.default_rng(seed)
     value, per_topic, offset = histograms.coverage(bins, None)
     draws = [histograms.coverage(bins, rng)[:2] for _ in range(replicates)]
@@ -122,7 +129,7 @@ def _around(value: float, low: float, high: float) -> Interval:
 
 
 def _separation(novelty: Novelty) -> float:
-    """AUROC of missed against covered left-out items, the mean over levels; nan when an item was never left out."""
+    """AUROC of missed against covered left-out items, the mean over kinds; nan when an item was never left out."""
     from scipy.stats import rankdata
 
     found = []
@@ -195,49 +202,81 @@ class _Bins:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """What the share of covered turns is read from: bins of the turns, and of the left-out items, alone and by level."""
+    """What the share of covered turns is read from: how many of the thresholds lie below each turn [t], each item left out
+    alone [m] and with its kind [l, m]; the weights and groups of the items.
+
+    The first thresholds are those of the bounds.
+    """
 
     turns: NDArray[np.int64]
     covered: NDArray[np.int64]
     missed: NDArray[np.int64]
+    weights: NDArray[np.float64]
     groups: NDArray[np.int64]
-    size: int
 
     @classmethod
-    def of(cls, novelty: Novelty, traffic: Traffic) -> _Share:
-        missed, covered = novelty.missed[np.isfinite(novelty.missed)], novelty.covered[np.isfinite(novelty.covered)]
-        bins = _Bins.of(novelty.texts, missed, covered)
-        known = np.isfinite(novelty.covered) & np.isfinite(novelty.missed).all(axis=0)
+    def of(cls, novelty: Novelty, traffic: Traffic, corrected: float) -> _Share:
+        covered = novelty.covered - corrected * _of_one_more(novelty)
+        known = np.isfinite(covered) & np.isfinite(novelty.missed).all(axis=0)
+        thresholds = np.quantile(covered[known], np.concatenate([_BOUNDS, _PLACES]))
         _, groups = np.unique(novelty.item_topics[-1][known], return_inverse=True)
         return cls(
-            bins.of_values(novelty.texts)[traffic.texts],
-            bins.of_values(novelty.covered[known]),
-            np.stack([bins.of_values(level[known]) for level in novelty.missed]),
+            np.searchsorted(thresholds, novelty.texts)[traffic.texts],
+            np.searchsorted(thresholds, covered[known]),
+            np.searchsorted(thresholds, novelty.missed[:, known]),
+            _turns_an_item(novelty, traffic)[known],
             groups.ravel(),
-            len(bins.centres),
         )
 
     def estimate(self, turn_weight: NDArray[np.float64] | None, rng: np.random.Generator | None) -> float:
-        """The mean over the levels; a replicate draws the items' topics with replacement, and one level at random.
+        """The mean over the kinds; a replicate draws the items' topics with replacement, and what a kind is at random.
 
-        Items of a topic are alike, so they are drawn together; where the levels disagree, the interval says so.
+        Items of a topic are alike, so they are drawn together; where the kinds disagree, the interval says so.
         """
-        turns = np.bincount(self.turns, turn_weight, minlength=self.size)
-        item_weight, levels, place = None, list(self.missed), 0.5
+        drawn, kinds, place, read = np.ones(len(self.covered)), list(self.missed), 0.5, _READ
+        alike = drawn
         if rng is not None:
             place = float(rng.random())
-            item_weight = _resample(rng, int(self.groups.max()) + 1)[self.groups]
-            levels = [levels[int(rng.integers(len(levels)))]]
-        covered = np.bincount(self.covered, item_weight, minlength=self.size)
-        shares = [
-            _mixture_weight(turns, covered, np.bincount(one, item_weight, minlength=self.size), place) for one in levels
-        ]
-        return float(np.mean(shares))
+            drawn = _resample(rng, int(self.groups.max()) + 1)[self.groups]
+            kinds = [kinds[int(rng.integers(len(kinds)))]]
+            read = _READ[[int(rng.integers(len(_READ)))]]
+            alike = self.weights ** (_AS_TRAFFIC * float(rng.random()))
+        f, f0 = _reached(self.turns, turn_weight), _reached(self.covered, drawn * alike)
+        missed = [_reached(one, drawn * self.weights) for one in kinds]
+        return float(np.mean([_mixture_weight(f, f0, f1, read, place) for f1 in missed]))
+
+
+def _of_one_more(novelty: Novelty) -> float:
+    """How much less novel a covered text would be with one more item of its kind, were it so from half of them to all."""
+    both = np.isfinite(novelty.covered) & np.isfinite(novelty.fewer)
+    if not both.any() or novelty.per_kind <= 1:
+        return 0.0
+    halved = float((novelty.fewer - novelty.covered)[both].mean()) / float(np.log(2))
+    return max(halved, 0.0) * float(np.log(novelty.per_kind / (novelty.per_kind - 1)))
+
+
+def _turns_an_item(novelty: Novelty, traffic: Traffic) -> NDArray[np.float64]:
+    """For each item [m], the turns in its topic over the items in it; 1 everywhere when no item has a topic with turns."""
+    topic, of_turns = novelty.item_topics[-1], traffic.topics[-1]
+    size = int(max(topic.max(initial=-1), of_turns.max(initial=-1))) + 2
+    turns = np.bincount(of_turns[of_turns >= 0], minlength=size)
+    found: NDArray[np.float64] = (
+        np.where(topic >= 0, turns[topic], 0) / np.bincount(topic + 1, minlength=size)[topic + 1]
+    )
+    return found if found.any() else np.ones(len(topic))
+
+
+def _reached(places: NDArray[np.int64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Share of the weight at or below each threshold."""
+    size = len(_BOUNDS) + len(_PLACES)
+    found = np.cumsum(np.bincount(places, weights, minlength=size + 1))
+    return np.asarray(found[:size] / found[-1] if found[-1] > 0 else np.ones(size), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class _Histograms:
-    """Turns by bin of the score, and by topic and bin, level by level; and the share that they must add up to."""
+    """Turns by bin of the score, and by topic and bin, level by level; and the shares that they must add up to: the estimate,
+    and those that replicates draw from."""
 
     bins: NDArray[np.int64]
     cells: NDArray[np.int64]
@@ -245,23 +284,26 @@ class _Histograms:
     topics: int
     size: int
     share: _Share
+    shares: Sequence[_Share]
 
     @classmethod
     def of(
-        cls, bins: _Bins, score: NDArray[np.float64], share_from: Novelty, traffic: Traffic, topics: int
+        cls, bins: _Bins, score: NDArray[np.float64], novelty: Novelty, traffic: Traffic, topics: int
     ) -> _Histograms:
         size = len(bins.centres)
         bin_of_turn = bins.of_values(score)[traffic.texts]
         # A turn without a topic goes to one row more, which is dropped.
         cells = np.where(traffic.topics < 0, topics, traffic.topics) * size + bin_of_turn
-        return cls(bin_of_turn, cells, traffic.conversations, topics, size, _Share.of(share_from, traffic))
+        share, *shares = (_Share.of(novelty, traffic, corrected) for corrected in (_CORRECTED, *_CORRECTIONS))
+        return cls(bin_of_turn, cells, traffic.conversations, topics, size, share, shares)
 
     def coverage(self, bins: _Bins, rng: np.random.Generator | None) -> tuple[float, NDArray[np.float64], float]:
         """Coverage, that of each topic (nan without turns), and the offset; of a bootstrap replicate when `rng` is given."""
-        weight = None
+        weight, share = None, self.share
         if rng is not None:
             weight = _resample(rng, int(self.conversations.max()) + 1)[self.conversations]
-        value = self.share.estimate(weight, rng)
+            share = self.shares[int(rng.integers(len(self.shares)))]
+        value = share.estimate(weight, rng)
         turns = np.bincount(self.bins, weight, minlength=self.size).astype(np.float64)
         cells = sum(np.bincount(level, weight, minlength=(self.topics + 1) * self.size) for level in self.cells)
         by_topic = np.asarray(cells, np.float64).reshape(self.topics + 1, self.size)
@@ -277,21 +319,22 @@ def _resample(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
 
 
-def _mixture_weight(turns: NDArray[Any], covered: NDArray[Any], missed: NDArray[Any], place: float) -> float:
-    """Weight of the covered in the turns by least squares, at most 1.
+def _mixture_weight(
+    f: NDArray[np.float64], f0: NDArray[np.float64], f1: NDArray[np.float64], read: NDArray[np.int64], place: float
+) -> float:
+    """Weight of the covered in the turns by least squares, at most 1, from what each reaches at the thresholds that are `read`.
 
     Traffic that is more novel than missed text itself would have a weight below 0: the two do not describe it. All that is
     known then is a bound, as covered turns are turns: weight * F0(t) <= F(t) everywhere. The weight is taken at `place`
     (0 to 1) between 0 and the least bound; replicates draw the place, so the interval says how little is known.
     """
-    f, f0, f1 = (np.cumsum(counts) / counts.sum() for counts in (turns, covered, missed))
-    difference = f0 - f1
+    difference = (f0 - f1)[read]
     norm = float(difference @ difference)
-    weight = float((f - f1) @ difference) / norm if norm > 0 else 1.0
+    weight = float((f - f1)[read] @ difference) / norm if norm > 0 else 1.0
     if weight > 0:
         return min(weight, 1.0)
-    inside = (f0 >= _BOUND_FROM) & (f0 <= _BOUND_TO)
-    return place * min(1.0, float((f[inside] / f0[inside]).min(initial=1.0)))
+    inside = f0[: len(_BOUNDS)] > 0
+    return place * min(1.0, float((f[: len(_BOUNDS)][inside] / f0[: len(_BOUNDS)][inside]).min(initial=1.0)))
 
 
 def _offset(bins: _Bins, turns: NDArray[np.float64], value: float) -> float:

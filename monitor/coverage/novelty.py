@@ -1,10 +1,11 @@
 """Novelty: how far a turn is from the nearest eval item, smoothed over the turn's own neighbours.
 
 Harmonic functions on a graph (Zhu, Ghahramani and Lafferty, 2003) with a pull to the start: the eval items are held at
-zero, each text starts at its distance to the eval set, and is then drawn to what its neighbours have.
+zero, each text starts at its distance to the eval set, and is then drawn to what its neighbours have. Distances and
+neighbours are in the main directions of the traffic: what else the encoder knows tells wordings apart rather than subjects.
 
 The same diffusion, with some eval items left out and treated as turns, shows what novelty means here: left out one by one
-they are covered text, left out with their whole topic they are text that the eval set misses.
+they are covered text, left out with all of their kind they are text that the eval set misses.
 """
 
 from __future__ import annotations
@@ -16,25 +17,37 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
-from monitor.atlas.neighbours import NeighbourGraph, edge_weights, nearest
+from monitor.atlas.affinity import Directions
+from monitor.atlas.neighbours import NeighbourGraph, build_graph, edge_weights, nearest
 from monitor.coverage.presence import presence
-from monitor.coverage.start import Start, fit_start
+from monitor.coverage.start import Starts, measure_starts
 
 __all__ = ["EvalVectors", "Novelty", "item_groups", "measure_novelty"]
 
-ITERATIONS = 20
+#: Directions that are kept: 64 are better still on CLINC150 and worse on the sample traffic, all 384 the other way round.
+_DIRECTIONS = 128
 
-#: Above this many texts the graph may pull harder (DESIGN.md: 0.8 for some thousand turns, 0.9 for more than ten thousand).
-LARGE_GRAPH = 10_000
+#: Rounds of the diffusion: enough to come within 0.001 of where it ends, also at the strongest pull.
+_ROUNDS = 50
+
+#: A text keeps this share of its start: so many texts over the number of all, between two bounds. What is near may draw harder
+#: in a large graph, and where conversations add edges (docs/decisions/0024).
+_OWN_TEXTS, _OWN_LEAST, _OWN_MOST = 500, 0.05, 0.2
 
 #: Two eval items this near say the same: they are left out together, or the one would cover the other.
 SAME_ITEM = 0.95
 
-#: Folds in which eval items are left out alone, and with their topics. More folds leave the rest nearer to the whole set.
-ALONE_FOLDS, TOPIC_FOLDS = 20, 10
+#: Folds in which eval items are left out alone, and with their kind. More folds leave the rest nearer to the whole set.
+ALONE_FOLDS, KIND_FOLDS = 20, 10
+
+#: Columns of a diffusion that run together: a million texts with 8 folds take 64 MB a matrix.
+_TOGETHER = 8
 
 #: An eval item belongs to the topic of most of this many nearest texts.
 _VOTES = 5
+
+#: Labels name kinds when this share of the items has one, and this many labels have at least two items.
+_LABELLED_SHARE, _LABELS_WITH_TWO = 0.9, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,62 +60,86 @@ class EvalVectors:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def kinds(self) -> NDArray[np.int64] | None:
+        """The label's number of each item [m], those without one alike; None where too few items are labelled to count."""
+        counts = np.unique([label for label in self.labels if label], return_counts=True)[1]
+        if counts.sum() < _LABELLED_SHARE * len(self) or (counts >= 2).sum() < _LABELS_WITH_TWO:
+            return None
+        return np.asarray(np.unique([label or "" for label in self.labels], return_inverse=True)[1], np.int64).ravel()
+
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """Novelty of the texts [n]; of each eval item left out alone [m]; of each left out with its topic, a row a level [l, m].
+    """Novelty of the texts [n], and of eval items [m] while they are left out.
 
-    `nearest_items` [n] is the eval item nearest to each text by cosine, and `nearest_cosines` how near.
-    `item_topics` [l, m] are the topics of the eval items, -1 for none, and `presence` [n] what they say of each text.
+    `covered` [m] is that of items left out alone, `fewer` [m] that of items left out alone from half of the others, `missed`
+    [l, m] that of items left out with all of their kind: the fine topic, and where the items are labelled the label.
+    `nearest_items` [n] is the eval item nearest to each text by the encoder's cosine, and `nearest_cosines` how near.
+    `item_topics` [l, m] are the topics of the eval items on each level, -1 for none, and `presence` [n] what they say of each
+    text. `per_kind` is how many items a kind has in the mean.
     """
 
     texts: NDArray[np.float64]
     covered: NDArray[np.float64]
+    fewer: NDArray[np.float64]
     missed: NDArray[np.float64]
     nearest_items: NDArray[np.int64]
     nearest_cosines: NDArray[np.float32]
     item_topics: NDArray[np.int64]
     presence: NDArray[np.float64]
+    per_kind: float
 
 
 def measure_novelty(
-    graph: NeighbourGraph,
     texts: NDArray[np.float32],
     items: EvalVectors,
     *,
     topics: Sequence[NDArray[np.int64]],
     k: int,
     seed: int,
+    talk: csr_matrix | None = None,
     pull: float | None = None,
 ) -> Novelty:
     """Diffused novelty of every text [n, d] and of every eval item left out.
 
     Repeat: novelty <- pull * (weighted mean of the neighbours' novelty, eval items at 0) + (1 - pull) * start. `topics`
-    gives each text's topic on one or more levels, coarse to fine. `pull` defaults to 0.8, and to 0.9
-    on more than 10,000 texts and where conversations add edges.
+    gives each text's topic on one or more levels, coarse to fine; `talk` [n, n] has edges of conversations, in whatever unit.
+    `pull` defaults to one less 500 / n, between 0.8 and 0.95, and to 0.95 where conversations add edges.
     """
+    talks = talk is not None and talk.nnz > 0
     if pull is None:
-        pull = 0.9 if len(graph) > LARGE_GRAPH or graph.talk.nnz else 0.8
+        own = _OWN_LEAST if talks else float(np.clip(_OWN_TEXTS / max(len(texts), 1), _OWN_LEAST, _OWN_MOST))
+        pull = 1 - own
     rng = np.random.default_rng(seed)
-    groups = item_groups(items.vectors)
-    neighbours, cosines = nearest(items.vectors, texts, k=k)
-    alone = _spread_over(groups, ALONE_FOLDS, rng)
+    nearest_items, nearest_cosines = nearest(texts, items.vectors, k=1)
+    neighbours = nearest(items.vectors, texts, k=k)[0]
     item_topics = [_item_topics(level, neighbours) for level in topics]
-    by_topic = [_spread_over(level, TOPIC_FOLDS, rng) for level in item_topics]
-    start = fit_start(texts, items.vectors, items.labels, [alone, *by_topic])
-    diffusion = _Diffusion.of(graph, items.vectors, neighbours, cosines, pull)
-    left_out = [_leave_out(diffusion, start, partition, folds) for partition, folds in enumerate([alone, *by_topic])]
-    everything = np.ones(len(items), bool)
-    novelty, _ = diffusion.run(start.whole, np.zeros(len(items)), everything)
-    missed = np.stack(left_out[1:])
+    labelled = items.kinds()
+    kinds = item_topics[-1:] if labelled is None else [item_topics[-1], labelled]
+    # Halves of the folds are cells too, so that an item can be left out of half of the others.
+    alone = _spread_over(item_groups(items.vectors), ALONE_FOLDS, rng)
+    halves = 2 * alone + rng.integers(0, 2, len(items))
+    folds = [_spread_over(kind, KIND_FOLDS, rng) for kind in kinds]
+    diffusion, starts = _Diffusion.of(
+        texts, items.vectors, [halves, *folds], talk=talk if talks else None, k=k, pull=pull
+    )
+    fold, cell = np.arange(int(alone.max()) + 1), np.arange(int(halves.max()) + 1)
+    others = cell[:, None] // 2 != fold
     return Novelty(
-        texts=novelty,
-        covered=left_out[0],
-        missed=missed,
-        nearest_items=start.nearest_items,
-        nearest_cosines=start.nearest_cosines,
+        texts=diffusion.run(*starts[0].without(np.ones((len(cell), 1), bool)), np.ones((len(items), 1), bool))[0][:, 0],
+        covered=_left_out(diffusion, starts[0], halves, alone, others),
+        fewer=_left_out(diffusion, starts[0], halves, alone, others & (cell[:, None] % 2 == fold % 2)),
+        missed=np.stack(
+            [
+                _left_out(diffusion, start, one, one, ~np.eye(int(one.max()) + 1, dtype=bool))
+                for start, one in zip(starts[1:], folds, strict=True)
+            ]
+        ),
+        nearest_items=nearest_items[:, 0],
+        nearest_cosines=nearest_cosines[:, 0],
         item_topics=np.stack(item_topics),
         presence=presence(topics, item_topics, items.labels),
+        per_kind=len(items) / len(np.unique(kinds[-1])),
     )
 
 
@@ -125,25 +162,34 @@ def _item_topics(topics: NDArray[np.int64], neighbours: NDArray[np.int64]) -> ND
     return np.array([np.bincount(row[row >= 0]).argmax() if (row >= 0).any() else -1 for row in votes], np.int64)
 
 
-def _leave_out(diffusion: _Diffusion, start: Start, partition: int, folds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Novelty [m] of each item while its fold is left out; nan where that would leave no item."""
+def _left_out(
+    diffusion: _Diffusion,
+    starts: Starts,
+    cells: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    held: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Novelty [m] of each item in its fold's column of `held` [c, f]; nan where that column holds no item."""
     found = np.full(len(folds), np.nan)
-    for fold in np.unique(folds):
-        held = folds != fold
-        if held.any():
-            texts, items = start.without(partition, int(fold))
-            found[~held] = diffusion.run(texts, items, held)[1][~held]
+    for start in range(0, held.shape[1], _TOGETHER):
+        some = held[:, start : start + _TOGETHER]
+        items = some[cells]
+        holds = np.isin(np.arange(held.shape[1]), start + np.flatnonzero(items.any(axis=0)))
+        mine = holds[folds]
+        if mine.any():
+            found[mine] = diffusion.run(*starts.without(some), items)[1][mine, folds[mine] - start]
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Diffusion:
-    """The graph [n, n], its row sums, the items' edges to texts [m, n] and to one another [m, m].
+    """The graph of the texts [n, n], symmetric but for talk, and its row sums; the items' edges to texts [m, n] and to one
+    another [m, m].
 
     `onward` [m, n] adds to an item's edges what follows its nearest texts in their conversations.
     """
 
-    directed: csr_matrix
+    graph: csr_matrix
     strength: NDArray[np.float64]
     edges: csr_matrix
     onward: csr_matrix
@@ -153,40 +199,66 @@ class _Diffusion:
     @classmethod
     def of(
         cls,
-        graph: NeighbourGraph,
+        texts: NDArray[np.float32],
         items: NDArray[np.float32],
-        neighbours: NDArray[np.int64],
-        cosines: NDArray[np.float32],
+        partitions: Sequence[NDArray[np.int64]],
+        *,
+        talk: csr_matrix | None,
+        k: int,
         pull: float,
-    ) -> _Diffusion:
-        """Each item has edges to its nearest texts, and to the other items that lie nearer than the farthest of those."""
-        m, k = neighbours.shape
-        rows = np.repeat(np.arange(m), k)
-        edges = csr_matrix((edge_weights(cosines).ravel(), (rows, neighbours.ravel())), shape=(m, len(graph)))
+    ) -> tuple[_Diffusion, Sequence[Starts]]:
+        """Edges go from each text to its nearest and back; an item is attached as a text would be. And the starts."""
+        directions = Directions.of(texts, number=_DIRECTIONS)
+        texts, items = directions.project(texts), directions.project(items)
+        graph = build_graph(texts, k=k)
+        symmetric = graph.undirected()
+        strength = np.asarray(symmetric.sum(axis=1)).ravel()
+        starts, near = measure_starts(texts, items, partitions, nearer_than=_farthest(graph))
+        neighbours, cosines = nearest(items, texts, k=k)
+        own = csr_matrix(
+            (
+                edge_weights(cosines).ravel(),
+                (np.repeat(np.arange(len(items)), neighbours.shape[1]), neighbours.ravel()),
+            ),
+            shape=near.shape,
+        )
+        edges = near.maximum(own).tocsr()
         among = items @ items.T
         np.fill_diagonal(among, -1.0)
-        # A left-out item (row) is attached to a held one (column) as a text would be: when it is among its k nearest.
-        between = csr_matrix(np.where(among >= cosines[:, -1][None, :], edge_weights(among), 0.0))
-        directed = graph.directed()
-        # Items are in no conversation: one that is left out would be followed by what follows its nearest texts.
-        talk = (diags(_inverse(np.asarray(graph.weights().sum(axis=1)))) @ graph.talk).tocsr()
-        return cls(
-            directed, np.asarray(directed.sum(axis=1)).ravel(), edges, (edges + edges @ talk).tocsr(), between, pull
-        )
+        is_near = (among >= cosines[:, -1:]) | (among >= cosines[:, -1])
+        between = csr_matrix(np.where(is_near, edge_weights(among), 0.0))
+        onward = edges
+        if talk is not None:
+            share = diags(_inverse(np.asarray(talk.sum(axis=1)).ravel())) @ talk
+            # Items are in no conversation: one that is left out would be followed by what follows its nearest texts.
+            onward = (edges + edges @ share).tocsr()
+            symmetric = (symmetric + diags(strength) @ share).tocsr()
+            strength = np.asarray(symmetric.sum(axis=1)).ravel()
+        return cls(symmetric, strength, edges, onward, between, pull), starts
 
     def run(
-        self, start: NDArray[np.float64], item_start: NDArray[np.float64], held: NDArray[np.bool_]
+        self, start: NDArray[np.float64], own: NDArray[np.float64], held: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Novelty of the texts [n] with the held items at zero, and of the items [m] as if they were texts."""
-        total = self.strength + np.asarray(self.edges[held].sum(axis=0)).ravel()
-        spread = diags(self.pull * _inverse(total)) @ self.directed
+        """Novelty of the texts [n, f] with the held items [m, f] at zero, and of the items [m, f] as if they were texts.
+
+        Texts start at `start` [n, f], items at their `own` [m, f].
+        """
+        total = self.strength[:, None] + self.edges.T @ held.astype(np.float64)
+        spread = self.pull * _inverse(total)
         rest = np.where(total > 0, 1 - self.pull, 1.0) * start
         value = start
-        for _ in range(ITERATIONS):
-            value = spread @ value + rest
-        strength = np.asarray(self.onward.sum(axis=1)).ravel() + np.asarray(self.between[:, held].sum(axis=1)).ravel()
-        mean = np.divide(self.onward @ value, strength, out=item_start.copy(), where=strength > 0)
-        return value, self.pull * mean + (1 - self.pull) * item_start
+        for _ in range(_ROUNDS):
+            value = spread * (self.graph @ value) + rest
+        strength = np.asarray(self.onward.sum(axis=1)).reshape(-1, 1) + self.between @ held.astype(np.float64)
+        mean = np.divide(self.onward @ value, strength, out=own.copy(), where=strength > 0)
+        return value, self.pull * mean + (1 - self.pull) * own
+
+
+def _farthest(graph: NeighbourGraph) -> NDArray[np.float32]:
+    """The cosine [n] that is as near as a text's farthest neighbour; above 1 for a text without any."""
+    if graph.indices.shape[1] == 0:
+        return np.full(len(graph), 2.0, np.float32)
+    return np.where(graph.indices[:, -1] >= 0, graph.cosines[:, -1], np.float32(2.0))
 
 
 def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from monitor.atlas.corpus import numbered
-from monitor.atlas.neighbours import NeighbourGraph
 from monitor.coverage.estimate import Coverage, Interval, Traffic, estimate_coverage
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
@@ -46,15 +46,11 @@ def compare(
     levels = [subjects.topics(production, level) for level in (MIDDLE, FINE)]
     evals = EvalVectors(item_vectors, items.labels)
     k, seed = settings.atlas.neighbours, settings.atlas.seed
-    novelty = measure_novelty(subjects.graph, subjects.vectors, evals, topics=levels, k=k, seed=seed)
+    novelty = measure_novelty(subjects.vectors, evals, topics=levels, k=k, seed=seed, talk=subjects.talk)
     least = settings.coverage.min_eval_items
     if len(items) < least:
         verdict = _TOO_FEW.format(items=len(items), least=least)
         return _report_without(production, verdict, subjects.turn_table(production, novelty, items, None))
-    unlabelled = novelty
-    if any(items.labels):
-        blank = EvalVectors(item_vectors, [None] * len(items))
-        unlabelled = measure_novelty(subjects.graph, subjects.vectors, blank, topics=levels, k=k, seed=seed)
     counted = production.counted
     traffic = Traffic(
         subjects.number[production.corpus.text_of[counted]],
@@ -68,7 +64,6 @@ def compare(
         interval=settings.coverage.interval,
         replicates=settings.coverage.bootstrap,
         seed=seed,
-        share_from=unlabelled,
     )
     turns = subjects.turn_table(production, novelty, items, coverage)
     if not coverage.says:
@@ -112,7 +107,7 @@ class _Subjects:
 
     number: NDArray[np.int64]
     vectors: NDArray[np.float32]
-    graph: NeighbourGraph
+    talk: csr_matrix
 
     @classmethod
     def of(cls, production: Production) -> _Subjects:
@@ -120,7 +115,7 @@ class _Subjects:
         return cls(
             np.where(keep, np.cumsum(keep) - 1, -1),
             production.network.vectors[keep],
-            production.network.graph.among(keep),
+            production.network.graph.talk[keep][:, keep].tocsr(),
         )
 
     def topics(self, production: Production, level: int) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from monitor.atlas.neighbours import build_graph
 from monitor.coverage.estimate import Traffic, estimate_coverage
 from monitor.coverage.novelty import EvalVectors, Novelty, item_groups, measure_novelty
 from monitor.coverage.presence import presence
+from monitor.coverage.start import measure_starts
 
 BLOBS, TURNS, ITEMS = 40, 40, 5
 
@@ -30,13 +31,28 @@ class World:
         self.graph = build_graph(self.texts, k=10)
         found = leiden_communities(self.graph, resolutions=(0.5, 1.0, 2.0), seed=1)
         self.topics = [found.middle, found.fine]
-        self.novelty = measure_novelty(self.graph, self.texts, self.items, topics=self.topics, k=10, seed=1)
+        self.novelty = measure_novelty(self.texts, self.items, topics=self.topics, k=10, seed=1)
 
     def coverage(self, **kwargs):
         number = np.arange(len(self.texts))
         traffic = Traffic(number, self.blob[None], number // 2)
         settings = {"topics": BLOBS, "interval": 0.9, "replicates": 50, "seed": 1}
         return estimate_coverage(self.novelty, traffic, **{**settings, **kwargs})
+
+
+def left_out(texts: np.ndarray, covered: np.ndarray, missed: np.ndarray) -> Novelty:
+    """Items of one topic and one kind, to which the other items make no difference."""
+    return Novelty(
+        texts=texts,
+        covered=covered,
+        fewer=covered,
+        missed=missed[None],
+        nearest_items=np.zeros(len(texts), np.int64),
+        nearest_cosines=texts.astype(np.float32),
+        item_topics=np.zeros((1, len(covered)), np.int64),
+        presence=texts * 0,
+        per_kind=float(len(covered)),
+    )
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -78,9 +94,7 @@ def test_it_says_nothing_where_covered_and_missed_look_alike():
     rng = np.random.default_rng(0)
     noise = rng.normal(0.5, 0.1, 60)
     nothing = np.zeros(60, np.int64)
-    novelty = Novelty(
-        noise, noise, rng.permuted(noise)[None], nothing, noise.astype(np.float32), nothing[None], noise * 0
-    )
+    novelty = left_out(noise, noise, rng.permuted(noise))
     found = estimate_coverage(
         novelty, Traffic(np.arange(60), nothing[None], np.arange(60)), topics=1, interval=0.9, replicates=20, seed=0
     )
@@ -92,10 +106,7 @@ def test_traffic_beyond_what_was_left_out_is_bounded_and_not_called_certain():
     rng = np.random.default_rng(0)
     covered, missed = rng.normal(0.4, 0.05, 80), rng.normal(0.5, 0.05, 80)
     texts = np.concatenate([rng.normal(0.6, 0.05, 900), rng.normal(0.4, 0.05, 100)])
-    nothing = np.zeros(80, np.int64)
-    novelty = Novelty(
-        texts, covered, missed[None], np.zeros(1000, np.int64), texts.astype(np.float32), nothing[None], texts * 0
-    )
+    novelty = left_out(texts, covered, missed)
     number = np.arange(1000)
     found = estimate_coverage(
         novelty, Traffic(number, number[None] * 0, number), topics=1, interval=0.9, replicates=100, seed=0
@@ -131,3 +142,44 @@ def test_presence_is_finite_and_zero_without_a_topic(topics, items):
     odds = presence([topics], [items], [None] * 5)
     assert np.isfinite(odds).all()
     assert (odds[topics < 0] == 0).all()
+
+
+def test_an_item_left_out_of_fewer_is_more_novel_and_with_its_kind_more_so():
+    novelty = World(8, labelled=True).novelty
+    assert novelty.per_kind == ITEMS
+    assert len(novelty.missed) == 2  # topics and labels
+    assert novelty.covered.mean() < novelty.fewer.mean() < novelty.missed[1].mean()
+
+
+def test_labels_that_few_items_have_name_no_kinds():
+    vectors = _unit(np.random.default_rng(0).normal(size=(10, 8)))
+    assert EvalVectors(vectors, ["a", "a", *["b"] * 7, None]).kinds().tolist() == [1, 1, *[2] * 7, 0]
+    assert EvalVectors(vectors, ["a", "a", "b", "b", *[None] * 6]).kinds() is None
+    assert EvalVectors(vectors, ["a"] * 10).kinds() is None
+
+
+def test_starts_are_distances_to_the_nearest_item_that_is_held():
+    rng = np.random.default_rng(1)
+    texts, items = _unit(rng.normal(size=(5000, 6))), _unit(rng.normal(size=(12, 6)))
+    cells = np.array([0, 1, 3] * 4)
+    ((starts,), near) = measure_starts(texts, items, [cells], nearer_than=np.full(len(texts), 0.8, np.float32))
+    held = np.array([[True, False], [False, False], [True, True], [True, False]])
+    of_texts, of_items = starts.without(held)
+    cosines, among = texts @ items.T, items @ items.T
+    np.fill_diagonal(among, -1)
+    assert of_texts[:, 0] == pytest.approx(1 - cosines[:, cells != 1].max(axis=1), abs=1e-6)
+    assert of_items[:, 0] == pytest.approx(1 - among[:, cells != 1].max(axis=1), abs=1e-6)
+    assert (of_texts[:, 1] == 2).all()  # the cell that is held has no item
+    assert (near.toarray() > 0).sum() == (cosines >= 0.8).sum() > 100
+
+
+@pytest.mark.parametrize(("texts", "items"), [(1, 1), (2, 1), (3, 5), (20, 2)])
+def test_a_handful_of_texts_and_items_is_measured_and_says_nothing(texts, items):
+    rng = np.random.default_rng(0)
+    evals = EvalVectors(_unit(rng.normal(size=(items, 200))), [None] * items)
+    topics = [np.zeros(texts, np.int64)]
+    novelty = measure_novelty(_unit(rng.normal(size=(texts, 200))), evals, topics=topics, k=15, seed=1)
+    assert np.isfinite(novelty.texts).all()
+    number = np.arange(texts)
+    traffic = Traffic(number, number[None] * 0, number)
+    assert not estimate_coverage(novelty, traffic, topics=1, interval=0.9, replicates=5, seed=0).says
