@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
+from monitor.atlas.threads import each, one_thread_a_product
 
 __all__ = ["main_directions", "topic_graph"]
 
@@ -20,6 +21,9 @@ _DIRECTIONS = 64
 
 #: Texts that the directions are learnt from; more do not move them.
 _LEARNT_FROM = 5_000
+
+#: Texts that a thread reduces at a time.
+_BLOCK = 4_096
 
 #: Coordinates are whole multiples of this, so products of two of them are multiples of 2**-22 and their sums exact in
 #: float32: cosines do not depend on the order of summation, that is on threads, blocks or the processor.
@@ -57,11 +61,15 @@ def main_directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     sample = vectors[np.linspace(0, n - 1, min(n, _LEARNT_FROM)).astype(np.int64)].astype(np.float64)
     mean = sample.mean(axis=0)
     sample -= mean
-    directions = np.linalg.eigh(sample.T @ sample)[1][:, -_DIRECTIONS:]
+    with one_thread_a_product():
+        directions = np.linalg.eigh(sample.T @ sample)[1][:, -_DIRECTIONS:]
     found = np.empty((n, _DIRECTIONS), np.float32)
-    for start in range(0, n, _LEARNT_FROM):
-        block = slice(start, start + _LEARNT_FROM)
+
+    def reduce(number: int) -> None:
+        block = slice(number * _BLOCK, (number + 1) * _BLOCK)
         found[block] = _on_grid((vectors[block].astype(np.float64) - mean) @ directions)
+
+    each(reduce, -(-n // _BLOCK))
     return found
 
 

@@ -12,8 +12,8 @@ __all__ = ["between_communities", "leiden", "merged", "numbered_by_first"]
 _RANDOMNESS = 0.001
 
 
-def leiden(adjacency: csr_matrix, *, resolution: float, seed: int) -> NDArray[np.int64]:
-    """Community [n] of each node by modularity (Traag, Waltman and van Eck, 2019).
+def leiden(adjacency: csr_matrix, *, resolution: float, seed: int, rounds: int = 2) -> NDArray[np.int64]:
+    """Community [n] of each node by modularity (Traag, Waltman and van Eck, 2019); each round goes on from the one before.
 
     Communities are numbered by their first node, so equal partitions have equal numbers. The same seed and edges give the
     same communities.
@@ -30,7 +30,7 @@ def leiden(adjacency: csr_matrix, *, resolution: float, seed: int) -> NDArray[np
         n,
         resolution=resolution,
         randomness=_RANDOMNESS,
-        iterations=2,
+        iterations=rounds,
         use_modularity=True,
         seed=seed,
     )

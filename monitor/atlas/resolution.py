@@ -35,13 +35,13 @@ _LOWEST, _HIGHEST, _HALVINGS = 0.05, 100.0, 8
 def likeliest_communities(adjacency: csr_matrix, *, seed: int) -> NDArray[np.int64]:
     """Communities [n] by Leiden at the resolution under which the graph is likeliest by `planted_likelihood`.
 
-    Leiden runs once at a resolution that is too high; its small communities are merged at one resolution after another,
+    Leiden runs one round at a resolution that is too high; its small communities are merged at one resolution after another,
     which costs milliseconds, and the one with the likeliest merger is taken (the lower of equals). Leiden then runs at it
     on the texts themselves: small communities that talk made may join the wrong ones, and a merger cannot part them.
     """
     start = _START
     for _ in range(_DOUBLINGS + 1):
-        between = between_communities(adjacency, leiden(adjacency, resolution=start, seed=seed))
+        between = between_communities(adjacency, leiden(adjacency, resolution=start, seed=seed, rounds=1))
         likelihoods = [
             planted_likelihood(between, merged(between, resolution=start * _STEP**step, seed=seed))
             for step in range(_STEPS)
