@@ -22,6 +22,7 @@ from monitor.atlas.nearness import (
     NOTHING,
     UNIT,
     Found,
+    floors,
     greatest,
     keys_of,
     packed,
@@ -256,14 +257,12 @@ class _Search:
         products = queries @ index.filed[places].astype(np.float32).T
         old = ~self._new[places]
         gains = self._theirs(products[:, old], asking, places[old]) if old.any() else _NO_GAINS
-        itself = np.flatnonzero(places == asking[0])  # once, or not at all where many centroids are the same
-        products[np.arange(len(asking)), itself + (asking - asking[0])] = NOTHING
+        itself = np.flatnonzero(places == asking[0])
+        if len(itself):  # or not, where many centroids are the same
+            products[np.arange(len(asking)), itself[0] + asking - asking[0]] = NOTHING
         self._best[asking] = greatest(products, index.rows[places], self._best.shape[1])
         own = _scores(index.cells.coordinates(queries / np.float32(UNIT)), index.cells.centroids[around])
-        floor = (
-            np.partition(own, -self._alone, axis=1)[:, -self._alone] if own.shape[1] > self._alone else own.min(axis=1)
-        )
-        chosen = own >= floor[:, None]
+        chosen = own >= floors(own, self._alone)
         chosen[:, :_TOGETHER] = False
         which, what = where(chosen)
         return gains, asking[which].astype(np.int32), around[what].astype(np.int32)

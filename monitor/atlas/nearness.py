@@ -12,9 +12,9 @@ __all__ = [
     "NOTHING",
     "UNIT",
     "Found",
+    "floors",
     "greatest",
     "keys_of",
-    "least",
     "packed",
     "products_of",
     "take",
@@ -66,28 +66,24 @@ def unpacked(keys: NDArray[np.int64]) -> Found:
     return indices, cosines
 
 
-def least(keys: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """The k least of each row, sorted; filled up with none."""
-    if keys.shape[1] > k:
-        keys = np.partition(keys, k - 1, axis=1)[:, :k]
-    found = np.full((len(keys), k), NONE, np.int64)
-    found[:, : keys.shape[1]] = np.sort(keys, axis=1)
-    return found
-
-
 def greatest(products: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     """The k greatest of each row of products [a, b] with the texts at `rows` [b]: packed, sorted, filled up with none."""
     n, width = products.shape
     if width == 0:
         return np.full((n, k), NONE, np.int64)
     # The k-th greatest is found in float32, so that only few are packed; what equals it is packed too, and ties go by row.
-    floor = np.partition(products, width - k, axis=1)[:, width - k] if width > k else products.min(axis=1)
-    which, what = where(products >= floor[:, None])
+    which, what = where(products >= floors(products, k))
     counts = np.bincount(which, minlength=n)
     keys = np.full((n, max(k, int(counts.max(initial=0)))), NONE, np.int64)
     keys[which, _ranks(counts)] = np.minimum(keys_of(products[which, what], rows[what]), NONE)
     keys.sort(axis=1)
     return keys[:, :k]
+
+
+def floors(scores: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """The k-th greatest of each row of scores [n, m], or the least where there are no more: [n, 1]."""
+    place = max(0, scores.shape[1] - k)
+    return np.partition(scores, place, axis=1)[:, place : place + 1]
 
 
 def where(there: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
