@@ -39,12 +39,13 @@ def likeliest_communities(
 
     Leiden runs on the `sketch` [n, n], the graph with fewer edges, at a resolution that is too high. Its small communities are
     merged at one resolution after another, which costs milliseconds, and the likeliest merger is taken (the lower
-    resolution of equals). In it the nodes settle. Or Leiden runs `again` at its resolution: small communities that
-    conversations made may join the wrong ones, and nodes that move one by one cannot part them.
+    resolution of equals). Then either the nodes settle in the merger, or Leiden runs `again` at its resolution: small
+    communities that conversations or standing topics made may join the wrong ones, and nodes that move one by one do not
+    part them.
     """
-    start = _START
+    start, rounds = _START, 2 if again else 1
     for _ in range(_DOUBLINGS + 1):
-        small = leiden(adjacency if sketch is None else sketch, resolution=start, seed=seed, rounds=1)
+        small = leiden(adjacency if sketch is None else sketch, resolution=start, seed=seed, rounds=rounds)
         between = between_communities(adjacency, small)
         mergers = [merged(between, resolution=start * _STEP**step, seed=seed) for step in range(_STEPS)]
         likelihoods = [planted_likelihood(between, merger) for merger in mergers]

@@ -43,7 +43,7 @@ def test_a_fit_that_leans_on_itself_stays():
 
 def test_leaning_moves_less_than_a_fresh_fit():
     """Another seed is another of the partitions that are about as good."""
-    graph, _ = blobs([40] * 12, spread=1.5, seed=6)
+    graph, _ = blobs([40] * 12, spread=1.3, seed=6)
     first = leiden_communities(graph, resolutions=FROM_DATA, seed=1)
     fresh = leiden_communities(graph, resolutions=FROM_DATA, seed=2)
     leant = leiden_communities(graph, resolutions=FROM_DATA, seed=2, standing=first.levels(), pull=0.1)
