@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
+from monitor.atlas.threads import each, one_thread_a_product
 
 __all__ = ["Directions", "main_directions", "topic_graph"]
 
@@ -22,6 +23,9 @@ _DIRECTIONS = 64
 
 #: Texts that the directions are learnt from; more do not move them.
 _LEARNT_FROM = 5_000
+
+#: Texts that a thread reduces at a time.
+_BLOCK = 4_096
 
 #: Coordinates are whole multiples of this, so products of two of them are multiples of 2**-22 and their sums exact in
 #: float32: cosines do not depend on the order of summation, that is on threads, blocks or the processor.
@@ -72,16 +76,20 @@ class Directions:
         sample = vectors[np.linspace(0, n - 1, min(n, _LEARNT_FROM)).astype(np.int64)].astype(np.float64)
         mean = sample.mean(axis=0)
         sample -= mean
-        return cls(mean, np.linalg.eigh(sample.T @ sample)[1][:, -number:])
+        with one_thread_a_product():
+            return cls(mean, np.linalg.eigh(sample.T @ sample)[1][:, -number:])
 
     def project(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Rows of unit length [n, p], of `vectors` [n, d] in these directions."""
         if self.axes is None:
             return _on_grid(vectors.astype(np.float64))
-        found = np.empty((len(vectors), self.axes.shape[1]), np.float32)
-        for start in range(0, len(vectors), _LEARNT_FROM):
-            block = slice(start, start + _LEARNT_FROM)
-            found[block] = _on_grid((vectors[block].astype(np.float64) - self.mean) @ self.axes)
+        axes, found = self.axes, np.empty((len(vectors), self.axes.shape[1]), np.float32)
+
+        def reduce(number: int) -> None:
+            block = slice(number * _BLOCK, (number + 1) * _BLOCK)
+            found[block] = _on_grid((vectors[block].astype(np.float64) - self.mean) @ axes)
+
+        each(reduce, -(-len(vectors) // _BLOCK))
         return found
 
 

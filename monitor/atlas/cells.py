@@ -10,15 +10,28 @@ processor, nor what was filed first can change a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.atlas.nearness import NONE, UNIT, Found, keys_of, least, packed, products_of, take, unpacked
+from monitor.atlas.nearness import (
+    NONE,
+    NOTHING,
+    UNIT,
+    Found,
+    floors,
+    greatest,
+    keys_of,
+    packed,
+    products_of,
+    take,
+    unpacked,
+    where,
+)
+from monitor.atlas.threads import each, one_thread_a_product
 
 __all__ = ["CellIndex", "Cells", "learn_cells"]
 
@@ -32,11 +45,17 @@ _GRID = 2.0**-11
 _CELL, _SAMPLE, _ROUNDS = 200, 24, 5
 
 #: The directions are learnt from this many vectors, and vectors are read in blocks of this many.
-_LEARNT_FROM, _BLOCK = 5_000, 16_384
+_LEARNT_FROM, _BLOCK = 5_000, 4_096
 
 #: Cells that the texts of a cell are compared with together; cells that a text is compared with; and cells around its own that
 #: these are chosen from.
 _TOGETHER, _ALONE, _CHOICE = 6, 40, 96
+
+#: Where the vectors have no more directions than the cells are cut in, what is near to a text lies in fewer cells.
+_ALONE_IN_FULL = 18
+
+#: Texts that are compared with a cell at a time: their products with it stay in a processor's cache.
+_ASKING = 1_024
 
 #: Of more cells than this (50,000 vectors) a text's neighbours lie in more: these grow as the number of cells to this power.
 _GROWS_FROM, _GROWTH = 250, 0.2
@@ -63,9 +82,12 @@ class Cells:
     def of(self, vectors: NDArray[Any]) -> NDArray[np.int32]:
         """The cell [n] of each vector [n, d]: the one with the nearest centroid, of equals the first."""
         found = np.empty(len(vectors), np.int32)
-        for start in range(0, len(vectors), _BLOCK):
-            block = slice(start, start + _BLOCK)
+
+        def assign(number: int) -> None:
+            block = slice(number * _BLOCK, (number + 1) * _BLOCK)
             found[block] = _closest(self.coordinates(vectors[block]), self.centroids)
+
+        each(assign, -(-len(vectors) // _BLOCK))
         return found
 
     def around(self, coordinates: NDArray[np.float32], number: int) -> NDArray[np.int64]:
@@ -80,6 +102,11 @@ class Cells:
 
 def learn_cells(vectors: NDArray[Any], *, number: int) -> Cells:
     """Cells by k-means from an even sample of the rows [n, d], whose order should say nothing (that of hashes does not)."""
+    with one_thread_a_product():
+        return _learnt(vectors, number)
+
+
+def _learnt(vectors: NDArray[Any], number: int) -> Cells:
     n, d = vectors.shape
     sample = vectors[_evenly(n, _LEARNT_FROM)].astype(np.float64)
     mean = sample.mean(axis=0)
@@ -180,9 +207,9 @@ class CellIndex:
             places = self.places(around[number].tolist())
             query = _filed(queries[number : number + 1]).astype(np.float32)
             products = np.concatenate([query @ self.of_cell(cell).T for cell in around[number].tolist()], axis=1)
-            best[number] = least(keys_of(products, self.rows[places]), k)[0]
+            best[number] = greatest(products, self.rows[places], k)[0]
 
-        _each(search, len(queries))
+        each(search, len(queries))
         return unpacked(best)
 
     def places(self, cells: Sequence[int]) -> NDArray[np.int64]:
@@ -202,18 +229,18 @@ class _Search:
         self._new = asking[index.rows]
         self._best = np.full((len(index), k), NONE, np.int64) if known is None else packed(*known)[index.rows]
         grown = max(1.0, len(index.cells) / _GROWS_FROM) ** _GROWTH
-        self._alone = round(grown * _ALONE)
+        self._alone = round(grown * (_ALONE_IN_FULL if index.filed.shape[1] <= _DIRECTIONS else _ALONE))
         self._around = index.cells.around(index.cells.centroids, round(grown * _CHOICE))
 
     def found(self) -> Found:
         cells = len(self._index.cells)
-        first = _each(self._compare_together, cells)
+        first = each(self._compare_together, cells)
         asking = np.concatenate([places for _, places, _ in first])
         asked = np.concatenate([further for *_, further in first])
         order = np.argsort(asked, kind="stable")
         self._asking = asking[order]
         self._asked = np.concatenate([[0], np.cumsum(np.bincount(asked, minlength=cells))])
-        gains = [gain for gain, *_ in first] + _each(self._compare_alone, cells)
+        gains = [gain for gain, *_ in first] + each(self._compare_alone, cells)
         take(self._best, np.concatenate([where for where, _ in gains]), np.concatenate([what for _, what in gains]))
         best = np.empty_like(self._best)
         best[self._index.rows] = self._best
@@ -229,14 +256,16 @@ class _Search:
         queries = index.filed[asking].astype(np.float32)
         products = queries @ index.filed[places].astype(np.float32).T
         old = ~self._new[places]
-        gains = self._gains(products.T[old], places[old], asking) if old.any() else _NO_GAINS
-        keys = keys_of(products, index.rows[places])
-        keys[asking[:, None] == places] = NONE
-        self._best[asking] = least(keys, self._best.shape[1])
+        gains = self._theirs(products[:, old], asking, places[old]) if old.any() else _NO_GAINS
+        itself = np.flatnonzero(places == asking[0])
+        if len(itself):  # or not, where many centroids are the same
+            products[np.arange(len(asking)), itself[0] + asking - asking[0]] = NOTHING
+        self._best[asking] = greatest(products, index.rows[places], self._best.shape[1])
         own = _scores(index.cells.coordinates(queries / np.float32(UNIT)), index.cells.centroids[around])
-        chosen = np.argsort(-own, axis=1, kind="stable")[:, : self._alone]
-        which, what = np.nonzero(chosen >= _TOGETHER)
-        return gains, asking[which].astype(np.int32), around[chosen[which, what]].astype(np.int32)
+        chosen = own >= floors(own, self._alone)
+        chosen[:, :_TOGETHER] = False
+        which, what = where(chosen)
+        return gains, asking[which].astype(np.int32), around[what].astype(np.int32)
 
     def _compare_alone(self, cell: int) -> _Gains:
         """A cell with the texts that ask it: what both gain."""
@@ -244,36 +273,28 @@ class _Search:
         members = self._index.places([cell])
         if not len(asking) or not len(members):
             return _NO_GAINS
-        products = self._index.filed[asking].astype(np.float32) @ self._index.of_cell(cell).T
-        ours, theirs = self._gains(products, asking, members), self._gains(products.T, members, asking)
-        return np.concatenate([ours[0], theirs[0]]), np.concatenate([ours[1], theirs[1]])
+        vectors = self._index.of_cell(cell).T
+        gains = [_NO_GAINS]
+        for start in range(0, len(asking), _ASKING):
+            some = asking[start : start + _ASKING]
+            products = self._index.filed[some].astype(np.float32) @ vectors
+            gains += [self._ours(products, some, members), self._theirs(products, some, members)]
+        return np.concatenate([places for places, _ in gains]), np.concatenate([keys for _, keys in gains])
 
-    def _gains(self, products: NDArray[np.float32], places: NDArray[Any], others: NDArray[Any]) -> _Gains:
+    def _ours(self, products: NDArray[np.float32], places: NDArray[Any], others: NDArray[Any]) -> _Gains:
         """Of products [a, b] of texts at `places` [a] with `others` [b], what beats the farthest neighbour of the first."""
-        farthest = products_of(self._best[places, -1])
-        which, what = np.nonzero(products > farthest[:, None])
+        which, what = where(products > products_of(self._best[places, -1])[:, None])
         return places[which].astype(np.int32), keys_of(products[which, what], self._index.rows[others[what]])
+
+    def _theirs(self, products: NDArray[np.float32], places: NDArray[Any], others: NDArray[Any]) -> _Gains:
+        """And what beats the farthest neighbour of the others."""
+        which, what = where(products > products_of(self._best[others, -1]))
+        return others[what].astype(np.int32), keys_of(products[which, what], self._index.rows[places[which]])
 
 
 #: Places, and the packed neighbours that they gain.
 _Gains = tuple[NDArray[np.int32], NDArray[np.int64]]
 _NO_GAINS: _Gains = (np.empty(0, np.int32), np.empty(0, np.int64))
-
-
-def _each(work: Callable[[int], Any], number: int) -> list[Any]:
-    """The results of the work for 0 to `number`, done by as many threads as faiss may use.
-
-    Each multiplies matrices by one thread: threads of OpenBLAS that wait for one another lose half of the time and more where
-    other processes want the processors.
-    """
-    import faiss
-    from threadpoolctl import threadpool_limits
-
-    threads = min(faiss.omp_get_max_threads(), number)
-    if number <= 1:
-        return [work(one) for one in range(number)]
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, range(number)))
 
 
 def _filed(vectors: NDArray[Any]) -> NDArray[np.int16]:

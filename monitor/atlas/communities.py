@@ -23,6 +23,12 @@ LEVELS = ("broad", "middle", "fine")
 #: Topics of the middle level for each fine one, and of the broad level for each middle one, where resolutions are 0.
 _MIDDLE_PART, _BROAD_PART = 0.8, 0.5
 
+#: Nearest neighbours that are enough to find the small communities which topics are merged from.
+_SKETCHED = 15
+
+#: Up to this many texts Leiden runs again on them, which costs little there and is a little better (docs/decisions/0013).
+_AGAIN_BELOW = 8_000
+
 #: A number of topics above that is within this part of the usual one stays as it was.
 _STEADY = 0.15
 
@@ -67,7 +73,12 @@ def leiden_communities(
         return Communities(nothing, nothing, nothing)
     adjacency = graph.undirected()
     tied = leaning(adjacency, before[2], pull=pull)
-    found = leiden(tied, resolution=fine, seed=seed) if fine else likeliest_communities(tied, seed=seed)
+    if fine:
+        found = leiden(tied, resolution=fine, seed=seed)
+    else:
+        sketch = leaning(graph.first(_SKETCHED).undirected(), before[2], pull=pull)
+        again = len(graph) <= _AGAIN_BELOW or graph.talk.nnz > 0 or tied is not adjacency
+        found = likeliest_communities(tied, seed=seed, sketch=sketch, again=again)
     found = numbered_by_first(found[: len(graph)])
     return _nested(adjacency, found, before, broad=broad, middle=middle, seed=seed, pull=pull)
 

@@ -7,7 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NONE", "UNIT", "Found", "keys_of", "least", "packed", "products_of", "take", "unpacked"]
+__all__ = [
+    "NONE",
+    "NOTHING",
+    "UNIT",
+    "Found",
+    "floors",
+    "greatest",
+    "keys_of",
+    "packed",
+    "products_of",
+    "take",
+    "unpacked",
+    "where",
+]
 
 #: Coordinates of vectors are whole multiples of 2**-12, held as int16. A product of two is a multiple of 2**-24, and as no sum
 #: of products of unit vectors exceeds 1, float32 holds each exactly. A cosine is off by 7e-5 for it.
@@ -17,8 +30,14 @@ UNIT = 4096.0
 #: in units of the grid in the upper half, the row in the lower. This is none.
 NONE = 2**26 << 32
 
+#: The product that stands for none, twice less than the least that unit vectors have.
+NOTHING = -(2.0**25)
+
 #: Rows of lists that are merged at a time.
 _BLOCK = 16_384
+
+#: Lists that gain at most this many are merged together, then those that gain up to four times as many, and so on.
+_FEW = 8
 
 #: Rows and cosines of what was found [q, k], nearest first, ties by row; -1 and 0 where there is nothing.
 Found = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -47,13 +66,30 @@ def unpacked(keys: NDArray[np.int64]) -> Found:
     return indices, cosines
 
 
-def least(keys: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """The k least of each row, sorted; filled up with none."""
-    if keys.shape[1] > k:
-        keys = np.partition(keys, k - 1, axis=1)[:, :k]
-    found = np.full((len(keys), k), NONE, np.int64)
-    found[:, : keys.shape[1]] = np.sort(keys, axis=1)
-    return found
+def greatest(products: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """The k greatest of each row of products [a, b] with the texts at `rows` [b]: packed, sorted, filled up with none."""
+    n, width = products.shape
+    if width == 0:
+        return np.full((n, k), NONE, np.int64)
+    # The k-th greatest is found in float32, so that only few are packed; what equals it is packed too, and ties go by row.
+    which, what = where(products >= floors(products, k))
+    counts = np.bincount(which, minlength=n)
+    keys = np.full((n, max(k, int(counts.max(initial=0)))), NONE, np.int64)
+    keys[which, _ranks(counts)] = np.minimum(keys_of(products[which, what], rows[what]), NONE)
+    keys.sort(axis=1)
+    return keys[:, :k]
+
+
+def floors(scores: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """The k-th greatest of each row of scores [n, m], or the least where there are no more: [n, 1]."""
+    place = max(0, scores.shape[1] - k)
+    return np.partition(scores, place, axis=1)[:, place : place + 1]
+
+
+def where(there: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What `np.nonzero` says of a matrix whose rows lie one after the other, several times faster where little is true."""
+    rows, columns = np.divmod(np.flatnonzero(there), max(1, there.shape[1]))
+    return rows, columns
 
 
 def take(best: NDArray[np.int64], places: NDArray[np.int32], gains: NDArray[np.int64]) -> None:
@@ -64,13 +100,28 @@ def take(best: NDArray[np.int64], places: NDArray[np.int32], gains: NDArray[np.i
     for number, start in enumerate(range(0, n, _BLOCK)):
         block = best[start : start + _BLOCK]
         more = order[ends[number] : ends[number + 1]]
-        place = np.concatenate([np.repeat(np.arange(len(block)), k), places[more] - start])
-        keys = np.concatenate([block.ravel(), gains[more]])
-        by_place = np.lexsort((keys, place))
-        place, keys = place[by_place], keys[by_place]
-        fresh = np.ones(len(keys), bool)
-        fresh[1:] = (place[1:] != place[:-1]) | (keys[1:] != keys[:-1]) | (keys[1:] == NONE)
-        place, keys = place[fresh], keys[fresh]
-        rank = np.arange(len(keys)) - np.searchsorted(place, np.arange(len(block)))[place]
-        kept = rank < k
-        block[place[kept], rank[kept]] = keys[kept]
+        place, keys = places[more] - start, gains[more]
+        counts = np.bincount(place, minlength=len(block))
+        ranks = _ranks(counts)
+        # Texts that gain about as many are one matrix, whose rows are sorted several times faster than all gains at once.
+        low, high = 0, _FEW
+        while low < counts.max(initial=0):
+            alike = (counts > low) & (counts <= high)
+            theirs = alike[place]
+            lists = np.full((int(alike.sum()), k + high), NONE, np.int64)
+            lists[:, :k] = block[alike]
+            lists[(np.cumsum(alike) - 1)[place[theirs]], k + ranks[theirs]] = keys[theirs]
+            lists.sort(axis=1)
+            lists[:, 1:][lists[:, 1:] == lists[:, :-1]] = NONE
+            lists.sort(axis=1)
+            block[alike] = lists[:, :k]
+            low, high = high, 4 * high
+
+
+def _ranks(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, 2 and so on within each group of so many.
+
+    >>> _ranks(np.array([2, 0, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from monitor.atlas.leiden import between_communities, leiden, merged, numbered_by_first
+from monitor.atlas.leiden import between_communities, leiden, merged, numbered_by_first, settled
 
 __all__ = ["coarser_communities", "likeliest_communities", "planted_likelihood"]
 
@@ -32,25 +32,30 @@ _STEP, _STEPS = 2.0**-0.5, 15
 _LOWEST, _HIGHEST, _HALVINGS = 0.05, 100.0, 8
 
 
-def likeliest_communities(adjacency: csr_matrix, *, seed: int) -> NDArray[np.int64]:
-    """Communities [n] by Leiden at the resolution under which the graph is likeliest by `planted_likelihood`.
+def likeliest_communities(
+    adjacency: csr_matrix, *, seed: int, sketch: csr_matrix | None = None, again: bool = False
+) -> NDArray[np.int64]:
+    """Communities [n] at the resolution under which the graph is likeliest by `planted_likelihood`.
 
-    Leiden runs once at a resolution that is too high; its small communities are merged at one resolution after another,
-    which costs milliseconds, and the one with the likeliest merger is taken (the lower of equals). Leiden then runs at it
-    on the texts themselves: small communities that talk made may join the wrong ones, and a merger cannot part them.
+    Leiden runs on the `sketch` [n, n], the graph with fewer edges, at a resolution that is too high. Its small communities are
+    merged at one resolution after another, which costs milliseconds, and the likeliest merger is taken (the lower
+    resolution of equals). Then either the nodes settle in the merger, or Leiden runs `again` at its resolution: small
+    communities that conversations or standing topics made may join the wrong ones, and nodes that move one by one do not
+    part them.
     """
-    start = _START
+    start, rounds = _START, 2 if again else 1
     for _ in range(_DOUBLINGS + 1):
-        between = between_communities(adjacency, leiden(adjacency, resolution=start, seed=seed))
-        likelihoods = [
-            planted_likelihood(between, merged(between, resolution=start * _STEP**step, seed=seed))
-            for step in range(_STEPS)
-        ]
+        small = leiden(adjacency if sketch is None else sketch, resolution=start, seed=seed, rounds=rounds)
+        between = between_communities(adjacency, small)
+        mergers = [merged(between, resolution=start * _STEP**step, seed=seed) for step in range(_STEPS)]
+        likelihoods = [planted_likelihood(between, merger) for merger in mergers]
         best = max(range(_STEPS), key=lambda step: (likelihoods[step], step))
         if _STEP**best <= 0.5:
             break
         start *= 2.0
-    return leiden(adjacency, resolution=start * _STEP**best, seed=seed)
+    if again:
+        return leiden(adjacency, resolution=start * _STEP**best, seed=seed)
+    return settled(adjacency, mergers[best][small], resolution=start * _STEP**best)
 
 
 def coarser_communities(

@@ -143,3 +143,11 @@ def test_cells_are_learnt_alike_from_float16() -> None:
     vectors = texts(2_000).astype(np.float16)
     one, other = (learn_cells(part, number=20) for part in (vectors, vectors.astype(np.float32)))
     assert (one.centroids == other.centroids).all()
+
+
+def test_cells_all_alike_are_no_error() -> None:
+    """More vectors that are the same than fill the cells that are compared together: their centroids are the same as well."""
+    vectors = np.concatenate([np.tile(texts(1), (4_000, 1)), texts(1_000)])
+    found, cosines = CellIndex.of(vectors).neighbours(k=5)
+    assert not (found == np.arange(5_000)[:, None]).any()
+    assert np.allclose(cosines[:4_000], 1.0, atol=1e-3)

@@ -18,11 +18,12 @@ def planted(sizes, *, inside=12.0, outside=2.0, seed=4):
     return csr_matrix(upper + upper.T), truth
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["settled", "again"])
 @pytest.mark.parametrize("number", [8, 16, 32])
-def test_as_many_communities_as_were_planted_whatever_the_number_of_nodes(number):
+def test_as_many_communities_as_were_planted_whatever_the_number_of_nodes(number, again):
     for size in (30, 60):
         graph, truth = planted([size] * number)
-        found = likeliest_communities(graph, seed=1)
+        found = likeliest_communities(graph, seed=1, again=again)
         assert abs(found.max() + 1 - number) <= 1
         assert adjusted_rand_score(truth, found) > 0.9
 
