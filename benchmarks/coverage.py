@@ -84,7 +84,8 @@ def find_missing(texts: Texts, turns: int, items: int, draws: int) -> dict:
     rows = []
     for seed in range(FIRST_SEED, FIRST_SEED + draws):
         drawn = draw(texts, turns, items, missing=0.2, seed=seed)
-        novelty, topics = measured(texts, drawn, labelled=False)
+        topics = topics_of(texts, drawn)
+        novelty = measured(texts, drawn, topics, labelled=False)
         size = np.bincount(topics[0])
         slice_truth = np.bincount(topics[0], weights=drawn.missed) / size > 0.5
         slice_novelty = np.bincount(topics[0], weights=novelty.texts) / size
@@ -109,12 +110,14 @@ def estimate_share(texts: Texts, turns: int, items: int, draws: int) -> dict:
     errors: dict[str, list[float]] = {name: [] for name in names}
     held: dict[str, list[bool]] = {name: [] for name in names[:2]}
     for seed in range(FIRST_SEED, FIRST_SEED + draws):
+        # The traffic of a seed is the same whatever is missing.
+        topics = topics_of(texts, draw(texts, turns, items, missing=0.0, seed=seed))
         for missing in MISSING:
             drawn = draw(texts, turns, items, missing=missing, seed=seed)
             truth = 1 - drawn.missed.mean()
             number = np.arange(len(drawn.traffic))
             for name, labelled in zip(names, (True, False), strict=False):
-                novelty, topics = measured(texts, drawn, labelled=labelled)
+                novelty = measured(texts, drawn, topics, labelled=labelled)
                 traffic = Traffic(number, topics, number)
                 found = estimate_coverage(
                     novelty, traffic, topics=int(topics.max()) + 1, interval=0.9, replicates=200, seed=1
@@ -134,13 +137,16 @@ def estimate_share(texts: Texts, turns: int, items: int, draws: int) -> dict:
     return row
 
 
-def measured(texts: Texts, drawn: Drawn, *, labelled: bool) -> tuple[Novelty, np.ndarray]:
-    """Novelty, and the topics of the turns on the middle and the fine level."""
-    vectors = texts.vectors[drawn.traffic]
-    found = leiden_communities(topic_graph(vectors, k=15), resolutions=(0.0, 0.0, 0.0), seed=1)
-    levels = np.stack([found.middle, found.fine + found.middle.max() + 1])
+def topics_of(texts: Texts, drawn: Drawn) -> np.ndarray:
+    """The turns' topics on the middle and the fine level, numbered over both."""
+    graph = topic_graph(texts.vectors[drawn.traffic], k=15)
+    found = leiden_communities(graph, resolutions=(0.0, 0.0, 0.0), seed=1)
+    return np.stack([found.middle, found.fine + found.middle.max() + 1])
+
+
+def measured(texts: Texts, drawn: Drawn, topics: np.ndarray, *, labelled: bool) -> Novelty:
     items = EvalVectors(texts.vectors[drawn.items], drawn.labels if labelled else [None] * len(drawn.items))
-    return measure_novelty(vectors, items, topics=list(levels), k=15, seed=1), levels
+    return measure_novelty(texts.vectors[drawn.traffic], items, topics=list(topics), k=15, seed=1)
 
 
 def draw(texts: Texts, turns: int, items: int, *, missing: float, seed: int) -> Drawn:

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from monitor.store import Store
 from tests.store.postgres_support import MISSING, Postgres, binaries, postgres_server
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
+
+# How long an example takes is the machine's business: files run side by side, on machines that are shared.
+settings.register_profile("offmap", deadline=None)
+settings.load_profile("offmap")
 
 # A worker of pytest-xdist has it, and then tables are as wide as it says.
 os.environ.pop("COLUMNS", None)

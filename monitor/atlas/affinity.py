@@ -1,8 +1,8 @@
 """What belongs together: the graph that topics are found in, made of the directions in which the texts differ most.
 
-The neighbour graph of `monitor.atlas.neighbours` is in the space of the encoder, where novelty is measured. Topics want
-another: of the encoder's 384 directions the last hundreds tell wordings apart rather than subjects, and without them
-each text's neighbours share its subject more often (docs/decisions/0013 has the figures, and what did not help).
+The neighbour graph of `monitor.atlas.neighbours` is in the space of the encoder. Topics and novelty want another: of the
+encoder's 384 directions the last hundreds tell wordings apart rather than subjects, and without them each text's neighbours
+share its subject more often (docs/decisions/0013 and 0024 have the figures, and what did not help).
 """
 
 from __future__ import annotations
