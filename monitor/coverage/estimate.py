@@ -8,7 +8,6 @@ their mean is the coverage. docs/decisions/0024 compares this with the null's qu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +34,9 @@ _READ = len(_BOUNDS) + np.arange(len(_PLACES))
 #: nobody knows how their novelty goes with it.
 _AS_TRAFFIC = 0.5
 
-#: An item that is left out has one item less of its kind around it than a turn has, and is more novel for it. The correction
-#: is read from the difference that half of the others make, in proportion to the logarithm of how many there are; of that this
-#: share, and in replicates from next to nothing to nearly twice as much.
-_CORRECTED, _CORRECTIONS = 0.3, (0.05, 0.3, 0.55)
+#: Where all of the traffic might be covered, a topic that no item is near is hardly: topics go this part of the way that the
+#: whole goes in a replicate, beside what their own turns say.
+_TOPICS_FOLLOW = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,8 @@ def estimate_coverage(
     bins = _Bins.of(score)
     histograms = _Histograms.of(bins, score, novelty, traffic, topics)
     rng = np.random.default_rng(seed)
-    value, per_topic, offset = histograms.coverage(bins, None)
-    draws = [histograms.coverage(bins, rng)[:2] for _ in range(replicates)]
+    value, per_topic, offset = histograms.coverage(bins)
+    draws = [histograms.replicate(bins, rng, value) for _ in range(replicates)]
     tail = (1 - interval) / 2
     low, high = np.quantile([draw[0] for draw in draws], [tail, 1 - tail])
     bounds = np.full((2, topics), np.nan)
@@ -215,14 +213,13 @@ class _Share:
     groups: NDArray[np.int64]
 
     @classmethod
-    def of(cls, novelty: Novelty, traffic: Traffic, corrected: float) -> _Share:
-        covered = novelty.covered - corrected * _of_one_more(novelty)
-        known = np.isfinite(covered) & np.isfinite(novelty.missed).all(axis=0)
-        thresholds = np.quantile(covered[known], np.concatenate([_BOUNDS, _PLACES]))
+    def of(cls, novelty: Novelty, traffic: Traffic) -> _Share:
+        known = np.isfinite(novelty.covered) & np.isfinite(novelty.missed).all(axis=0)
+        thresholds = np.quantile(novelty.covered[known], np.concatenate([_BOUNDS, _PLACES]))
         _, groups = np.unique(novelty.item_topics[-1][known], return_inverse=True)
         return cls(
             np.searchsorted(thresholds, novelty.texts)[traffic.texts],
-            np.searchsorted(thresholds, covered[known]),
+            np.searchsorted(thresholds, novelty.covered[known]),
             np.searchsorted(thresholds, novelty.missed[:, known]),
             _turns_an_item(novelty, traffic)[known],
             groups.ravel(),
@@ -246,15 +243,6 @@ class _Share:
         return float(np.mean([_mixture_weight(f, f0, f1, read, place) for f1 in missed]))
 
 
-def _of_one_more(novelty: Novelty) -> float:
-    """How much less novel a covered text would be with one more item of its kind, were it so from half of them to all."""
-    both = np.isfinite(novelty.covered) & np.isfinite(novelty.fewer)
-    if not both.any() or novelty.per_kind <= 1:
-        return 0.0
-    halved = float((novelty.fewer - novelty.covered)[both].mean()) / float(np.log(2))
-    return max(halved, 0.0) * float(np.log(novelty.per_kind / (novelty.per_kind - 1)))
-
-
 def _turns_an_item(novelty: Novelty, traffic: Traffic) -> NDArray[np.float64]:
     """For each item [m], the turns in its topic over the items in it; 1 everywhere when no item has a topic with turns."""
     topic, of_turns = novelty.item_topics[-1], traffic.topics[-1]
@@ -275,8 +263,7 @@ def _reached(places: NDArray[np.int64], weights: NDArray[np.float64] | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Histograms:
-    """Turns by bin of the score, and by topic and bin, level by level; and the shares that they must add up to: the estimate,
-    and those that replicates draw from."""
+    """Turns by bin of the score, and by topic and bin, level by level; and the share that they must add up to."""
 
     bins: NDArray[np.int64]
     cells: NDArray[np.int64]
@@ -284,7 +271,6 @@ class _Histograms:
     topics: int
     size: int
     share: _Share
-    shares: Sequence[_Share]
 
     @classmethod
     def of(
@@ -294,25 +280,30 @@ class _Histograms:
         bin_of_turn = bins.of_values(score)[traffic.texts]
         # A turn without a topic goes to one row more, which is dropped.
         cells = np.where(traffic.topics < 0, topics, traffic.topics) * size + bin_of_turn
-        share, *shares = (_Share.of(novelty, traffic, corrected) for corrected in (_CORRECTED, *_CORRECTIONS))
-        return cls(bin_of_turn, cells, traffic.conversations, topics, size, share, shares)
+        return cls(bin_of_turn, cells, traffic.conversations, topics, size, _Share.of(novelty, traffic))
 
-    def coverage(self, bins: _Bins, rng: np.random.Generator | None) -> tuple[float, NDArray[np.float64], float]:
-        """Coverage, that of each topic (nan without turns), and the offset; of a bootstrap replicate when `rng` is given."""
-        weight, share = None, self.share
-        if rng is not None:
-            weight = _resample(rng, int(self.conversations.max()) + 1)[self.conversations]
-            share = self.shares[int(rng.integers(len(self.shares)))]
-        value = share.estimate(weight, rng)
+    def coverage(self, bins: _Bins) -> tuple[float, NDArray[np.float64], float]:
+        """Coverage, that of each topic (nan without turns), and the offset."""
+        value = self.share.estimate(None, None)
+        per_topic, offset = self._topics(bins, value, None)
+        return value, per_topic, offset
+
+    def replicate(self, bins: _Bins, rng: np.random.Generator, value: float) -> tuple[float, NDArray[np.float64]]:
+        """Coverage and that of each topic of a bootstrap replicate; topics go half of the way from `value` with the whole."""
+        weight = _resample(rng, int(self.conversations.max()) + 1)[self.conversations]
+        drawn = self.share.estimate(weight, rng)
+        return drawn, self._topics(bins, value + _TOPICS_FOLLOW * (drawn - value), weight)[0]
+
+    def _topics(
+        self, bins: _Bins, value: float, weight: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], float]:
         turns = np.bincount(self.bins, weight, minlength=self.size).astype(np.float64)
         cells = sum(np.bincount(level, weight, minlength=(self.topics + 1) * self.size) for level in self.cells)
-        by_topic = np.asarray(cells, np.float64).reshape(self.topics + 1, self.size)
+        by_topic = np.asarray(cells, np.float64).reshape(self.topics + 1, self.size)[: self.topics]
         offset = _offset(bins, turns, value)
-        probability = bins.probability(offset)
-        count = by_topic[: self.topics].sum(axis=1)
-        covered = by_topic[: self.topics] @ probability
-        per_topic = np.divide(covered, count, out=np.full_like(count, np.nan), where=count > 0)
-        return float(turns @ probability / turns.sum()), per_topic, offset
+        count = by_topic.sum(axis=1)
+        covered = by_topic @ bins.probability(offset)
+        return np.divide(covered, count, out=np.full_like(count, np.nan), where=count > 0), offset
 
 
 def _resample(rng: np.random.Generator, n: int) -> NDArray[np.float64]:

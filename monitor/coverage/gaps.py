@@ -14,7 +14,7 @@ __all__ = ["Gap", "Slice", "alerts", "rank_gaps"]
 
 #: A slice is a gap when its coverage is at most this, and the interval's high end at most that. What ranks is the uncovered
 #: share, so a generous bound lengthens the list at its end only.
-_COVERED_AT_MOST, _HIGH_AT_MOST = 0.65, 0.9
+_COVERED_AT_MOST, _HIGH_AT_MOST = 0.7, 0.9
 
 #: A middle topic is one gap when this share of it lies in fine topics that are gaps; otherwise each of those is one.
 _OF_ONE_KIND = 0.7

@@ -72,22 +72,19 @@ class EvalVectors:
 class Novelty:
     """Novelty of the texts [n], and of eval items [m] while they are left out.
 
-    `covered` [m] is that of items left out alone, `fewer` [m] that of items left out alone from half of the others, `missed`
-    [l, m] that of items left out with all of their kind: the fine topic, and where the items are labelled the label.
-    `nearest_items` [n] is the eval item nearest to each text by the encoder's cosine, and `nearest_cosines` how near.
-    `item_topics` [l, m] are the topics of the eval items on each level, -1 for none, and `presence` [n] what they say of each
-    text. `per_kind` is how many items a kind has in the mean.
+    `covered` [m] is that of items left out alone, `missed` [l, m] that of items left out with all of their kind: the fine
+    topic, and where the items are labelled the label. `nearest_items` [n] is the eval item nearest to each text by the
+    encoder's cosine, and `nearest_cosines` how near. `item_topics` [l, m] are the topics of the eval items on each level, -1
+    for none, and `presence` [n] what they say of each text.
     """
 
     texts: NDArray[np.float64]
     covered: NDArray[np.float64]
-    fewer: NDArray[np.float64]
     missed: NDArray[np.float64]
     nearest_items: NDArray[np.int64]
     nearest_cosines: NDArray[np.float32]
     item_topics: NDArray[np.int64]
     presence: NDArray[np.float64]
-    per_kind: float
 
 
 def measure_novelty(
@@ -116,30 +113,19 @@ def measure_novelty(
     item_topics = [_item_topics(level, neighbours) for level in topics]
     labelled = items.kinds()
     kinds = item_topics[-1:] if labelled is None else [item_topics[-1], labelled]
-    # Halves of the folds are cells too, so that an item can be left out of half of the others.
     alone = _spread_over(item_groups(items.vectors), ALONE_FOLDS, rng)
-    halves = 2 * alone + rng.integers(0, 2, len(items))
-    folds = [_spread_over(kind, KIND_FOLDS, rng) for kind in kinds]
-    diffusion, starts = _Diffusion.of(
-        texts, items.vectors, [halves, *folds], talk=talk if talks else None, k=k, pull=pull
-    )
-    fold, cell = np.arange(int(alone.max()) + 1), np.arange(int(halves.max()) + 1)
-    others = cell[:, None] // 2 != fold
+    folds = [alone, *(_spread_over(kind, KIND_FOLDS, rng) for kind in kinds)]
+    diffusion, starts = _Diffusion.of(texts, items.vectors, folds, talk=talk if talks else None, k=k, pull=pull)
+    everything = np.ones((int(alone.max()) + 1, 1), bool)
+    covered, *missed = (_left_out(diffusion, *one) for one in zip(starts, folds, strict=True))
     return Novelty(
-        texts=diffusion.run(*starts[0].without(np.ones((len(cell), 1), bool)), np.ones((len(items), 1), bool))[0][:, 0],
-        covered=_left_out(diffusion, starts[0], halves, alone, others),
-        fewer=_left_out(diffusion, starts[0], halves, alone, others & (cell[:, None] % 2 == fold % 2)),
-        missed=np.stack(
-            [
-                _left_out(diffusion, start, one, one, ~np.eye(int(one.max()) + 1, dtype=bool))
-                for start, one in zip(starts[1:], folds, strict=True)
-            ]
-        ),
+        texts=diffusion.run(*starts[0].without(everything), everything[alone])[0][:, 0],
+        covered=covered,
+        missed=np.stack(missed),
         nearest_items=nearest_items[:, 0],
         nearest_cosines=nearest_cosines[:, 0],
         item_topics=np.stack(item_topics),
         presence=presence(topics, item_topics, items.labels),
-        per_kind=len(items) / len(np.unique(kinds[-1])),
     )
 
 
@@ -162,19 +148,14 @@ def _item_topics(topics: NDArray[np.int64], neighbours: NDArray[np.int64]) -> ND
     return np.array([np.bincount(row[row >= 0]).argmax() if (row >= 0).any() else -1 for row in votes], np.int64)
 
 
-def _left_out(
-    diffusion: _Diffusion,
-    starts: Starts,
-    cells: NDArray[np.int64],
-    folds: NDArray[np.int64],
-    held: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Novelty [m] of each item in its fold's column of `held` [c, f]; nan where that column holds no item."""
+def _left_out(diffusion: _Diffusion, starts: Starts, folds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Novelty [m] of each item while its fold is left out; nan where that would leave no item."""
+    held = ~np.eye(int(folds.max()) + 1, dtype=bool)
     found = np.full(len(folds), np.nan)
-    for start in range(0, held.shape[1], _TOGETHER):
+    for start in range(0, len(held), _TOGETHER):
         some = held[:, start : start + _TOGETHER]
-        items = some[cells]
-        holds = np.isin(np.arange(held.shape[1]), start + np.flatnonzero(items.any(axis=0)))
+        items = some[folds]
+        holds = np.isin(np.arange(len(held)), start + np.flatnonzero(items.any(axis=0)))
         mine = holds[folds]
         if mine.any():
             found[mine] = diffusion.run(*starts.without(some), items)[1][mine, folds[mine] - start]

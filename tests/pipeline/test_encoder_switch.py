@@ -154,16 +154,18 @@ def test_a_surge_that_only_the_new_encoder_sees_is_no_news(tmp_path: Path) -> No
         for number in range(30)
     ]
     (tmp_path / "new.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    # Too few items to say what they cover: the subject is told as a surge and not as a gap.
+    items = (json.dumps({"item_id": subject, "prompt": words}) for subject, words in SUBJECTS.items())
+    (tmp_path / "evals.jsonl").write_text("\n".join(items))
 
     def filled(name: str) -> Store:
         store = Store.open(str(tmp_path / name))
         ingest_file(store, write_log(tmp_path / "log.jsonl", conversations=480), clock=lambda: NOW)
         ingest_file(store, tmp_path / "new.jsonl", clock=lambda: NOW)
-        import_eval_set(store, write_eval_set(tmp_path / "evals.jsonl"), "shop", lambda: NOW)
+        import_eval_set(store, tmp_path / "evals.jsonl", "shop", lambda: NOW)
         return store
 
     with filled("control.duckdb") as store:  # with the new encoder from the beginning it is told
-        look(store, settings)
         assert [one.title.partition(":")[0] for one in look(store, settings).alerts] == ["New subject"]
     with filled("switched.duckdb") as store:
         look(store, HASHING)
