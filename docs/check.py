@@ -333,10 +333,11 @@ def coverage_table(results: Results) -> str:
         for row in results["finding"]
     ]
     names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "novelty", "topics by novelty")
-    return (
-        f"{table(head, shares)}\n\nMean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. "
-        f"Finding the turns, and the topics, of a fifth of the intents that is missing, without labels:\n\n{table(names, found)}"
+    between = (
+        f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. Finding the turns, and the topics, of a "
+        "fifth of the intents that is missing, without labels:"
     )
+    return f"{table(head, shares)}\n\n{between}\n\n{table(names, found)}"
 
 
 def _cell(value: object) -> str:
