@@ -334,8 +334,8 @@ def coverage_table(results: Results) -> str:
     ]
     names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "novelty", "topics by novelty")
     between = (
-        f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. Finding the turns, and the topics, of a "
-        "fifth of the intents that is missing, without labels:"
+        f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. Finding the turns, and the topics, "
+        "of a fifth of the intents that is missing, without labels:"
     )
     return f"{table(head, shares)}\n\n{between}\n\n{table(names, found)}"
 
