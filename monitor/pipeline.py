@@ -23,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.atlas.acts import example_texts
-from monitor.atlas.assembly import AtlasDraft, Space, TurnFacts, assemble, microseconds, moment, read_atlas
+from monitor.atlas.assembly import Atlas, AtlasDraft, Space, TurnFacts, assemble, microseconds, moment, read_atlas
 from monitor.atlas.corpus import Corpus, read_corpus
 from monitor.atlas.curation import Decided
 from monitor.atlas.drawing import draw_map
@@ -48,14 +48,14 @@ from monitor.settings import Settings
 from monitor.signals import NEGATIVE, find_signals
 from monitor.signals.signal import Signal
 from monitor.store.atlases import AtlasRow
-from monitor.store.curation import shaping
+from monitor.store.curation import DecisionRow, shaping
 from monitor.store.history import CoveragePoint
 from monitor.store.kept_out import RuleCount
 from monitor.store.reports import SIGNALS, CoverageRow
 from monitor.store.runs import PublishedRun
 from monitor.store.store import Store
 
-__all__ = ["Analysis", "analyse"]
+__all__ = ["Analysis", "analyse", "weigh"]
 
 
 class Step(Protocol):
@@ -109,7 +109,6 @@ def analyse(
     window = window or Window(moment(corpus.created.min()), moment(corpus.created.max() + 1))
     decisions = store.curation.in_force()
     examples = _intent_examples(settings, compared, store.curation.intents(decisions))
-    known = known_languages(settings.encoder)
     ids = _Ids.of(corpus, encoder, settings, compared, examples, window, shaping(decisions))
     with _job(store, ids) as step:
         with step("encode"):
@@ -125,17 +124,7 @@ def analyse(
         with progress.task("analyse", _STEPS_AFTER_ENCODING, "steps") as done:
             with step("network", done):
                 languages = _languages(store, corpus)
-                network = build_network(
-                    corpus,
-                    vectors,
-                    act_vectors,
-                    neighbours=settings.atlas.neighbours,
-                    flood_turns=settings.analysis.flood_turns,
-                    follow_ups=settings.analysis.follow_ups,
-                    foreign=languages.outside(known),
-                )
-                decided = read_decided(store, network.corpus, decisions)
-                network = network.with_subjects(decided.locked_texts())
+                network, decided = _network(store, corpus, vectors, act_vectors, languages, decisions, settings)
             reused = store.atlases.load(ids.atlas_id) is not None
             with step("topics", done):
                 if not reused:
@@ -147,13 +136,7 @@ def analyse(
                 signals = find_signals(_conversations(store, corpus))
             with step("coverage", done):
                 atlas = read_atlas(store, ids.atlas_id, corpus)
-                failed = np.isin(
-                    corpus.keys, np.array([s.turn_key for s in signals if s.signal in NEGATIVE], np.uint64)
-                )
-                production = Production(network, atlas, failed, microseconds(window.end))
-                readable = ~foreign_texts(items.texts, known, store.languages.counts())
-                report = compare(production, items.only(readable), item_vectors[readable], settings)
-                report = replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
+                report = _compared(store, network, atlas, signals, items, item_vectors, window, settings)
                 _write_report(store, report, signals, items, compared, ids, settings, clock)
             with step("publish", done):
                 run = _publish(store, compared, ids, window, settings, clock, report, len(corpus))
@@ -169,6 +152,44 @@ def analyse(
         seconds=time.monotonic() - started,
         kept_out=kept_out,
     )
+
+
+def weigh(
+    store: Store,
+    encoder: Encoder,
+    settings: Settings,
+    eval_sets: Sequence[EvalSet],
+    *,
+    progress: Progress | None = None,
+) -> tuple[PublishedRun, Report]:
+    """Compare the published atlas with eval sets as `analyse` would, and publish nothing.
+
+    Raises `InputError` when nothing is published, or by another encoder than the settings choose.
+    """
+    run, progress = store.runs.current(), progress or Silent()
+    row = store.atlases.load(run.atlas_id) if run is not None else None
+    if run is None or row is None:
+        raise InputError("nothing is analysed yet: run offmap analyse --eval-set NAME first")
+    if row.encoder != encoder.name:
+        raise InputError(
+            f"the published atlas was made with the encoder {row.encoder}, and encoder.* chooses {encoder.name}: "
+            "run offmap analyse first"
+        )
+    window = Window(run.window_start, run.window_end)
+    corpus = read_corpus(store, USER_TEXT, window=window, environments=settings.analysis.environments)
+    if not len(corpus):
+        raise InputError(_why_empty(store, window, settings))
+    _encode(store, encoder, corpus, progress)
+    corpus = _remaining(store, corpus)
+    vectors = store.vectors.read(encoder.name, USER_TEXT.name, corpus.hashes)
+    items = distinct_items(eval_sets, EVAL_PROMPT)
+    item_vectors = _reference_vectors(store, encoder, items.texts, progress)
+    act_vectors = _reference_vectors(store, encoder, example_texts()[0], progress)
+    decisions = store.curation.in_force()
+    network, _ = _network(store, corpus, vectors, act_vectors, _languages(store, corpus), decisions, settings)
+    signals = find_signals(_conversations(store, corpus))
+    atlas = read_atlas(store, run.atlas_id, corpus)
+    return run, _compared(store, network, atlas, signals, items, item_vectors, window, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +295,45 @@ def _languages(store: Store, corpus: Corpus) -> Languages:
     open_ = np.flatnonzero(~found.stated)
     store.languages.note(corpus.keys[open_], [found.codes[row] for row in open_.tolist()], found.confidence[open_])
     return found
+
+
+def _network(
+    store: Store,
+    corpus: Corpus,
+    vectors: NDArray[np.float32],
+    act_vectors: NDArray[np.float32],
+    languages: Languages,
+    decisions: Sequence[DecisionRow],
+    settings: Settings,
+) -> tuple[Network, Decided]:
+    network = build_network(
+        corpus,
+        vectors,
+        act_vectors,
+        neighbours=settings.atlas.neighbours,
+        flood_turns=settings.analysis.flood_turns,
+        follow_ups=settings.analysis.follow_ups,
+        foreign=languages.outside(known_languages(settings.encoder)),
+    )
+    decided = read_decided(store, network.corpus, decisions)
+    return network.with_subjects(decided.locked_texts()), decided
+
+
+def _compared(
+    store: Store,
+    network: Network,
+    atlas: Atlas,
+    signals: Sequence[Signal],
+    items: ComparedItems,
+    item_vectors: NDArray[np.float32],
+    window: Window,
+    settings: Settings,
+) -> Report:
+    failed = np.array([one.turn_key for one in signals if one.signal in NEGATIVE], np.uint64)
+    production = Production(network, atlas, np.isin(network.corpus.keys, failed), microseconds(window.end))
+    readable = ~foreign_texts(items.texts, known_languages(settings.encoder), store.languages.counts())
+    report = compare(production, items.only(readable), item_vectors[readable], settings)
+    return replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
 
 
 def _left_out(items: int) -> str:

@@ -5,6 +5,7 @@
 | 0 | done |
 | 1 | a failure, said in one line on stderr |
 | 2 | the command was called wrongly |
+| 3 | `offmap gate`: the eval set covers too little |
 | 130, 141 | interrupted by Ctrl-C; the reader of the output went away (128 and the signal's number, as shells say it) |
 
 An exception that nobody planned is a bug and keeps its traceback. Nothing heavy is imported before a command runs.
@@ -35,6 +36,7 @@ from monitor.cli import (
     evalset,
     export,
     gaps,
+    gate,
     ingest,
     keywords,
     privacy,
@@ -153,6 +155,7 @@ app.command("keywords")(keywords.keywords)
 app.command("trends")(trends.trends)
 app.command("watchlist")(watch_lists.watch_lists)
 app.command("gaps")(gaps.gaps)
+app.command("gate")(gate.gate)
 app.add_typer(topics_.app, name="topics")
 app.command("turns")(turns_.turns)
 app.command("signals")(signals.signals)

@@ -30,6 +30,8 @@ COMMANDS = [
     ("analyse", "--eval-set", "nothing"),
     ("gaps",),
     ("gaps", "--json"),
+    ("gate", "--eval-set", "shop", "--min-coverage", "0.1"),
+    ("gate", "--eval-set", "shop", "--min-coverage", "1", "--json"),
     ("topics",),
     ("topics", "--json"),
     ("topics", "--lineage"),

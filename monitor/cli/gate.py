@@ -1,0 +1,166 @@
+"""`offmap gate`: an eval set in a team's CI. What it would cover of the published traffic, and whether that is enough."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli.context import make_encoder, open_store, read_settings, utc_now
+from monitor.cli.options import AsJson, StorePath
+from monitor.cli.progress import progress_to
+from monitor.cli.render import print_json, say
+from monitor.errors import UsageError
+from monitor.published import of_enough_users, published_report, published_run
+from monitor.wording import clean, counted
+
+if TYPE_CHECKING:
+    from monitor.coverage.gate import Gate
+    from monitor.coverage.report import Report
+    from monitor.records import EvalSet
+    from monitor.store.reports import CoverageRow
+    from monitor.store.store import Store
+
+__all__ = ["BELOW", "gate"]
+
+#: The exit code of an eval set that covers too little: neither a failure (1) nor wrong use (2).
+BELOW = 3
+
+
+def gate(
+    context: typer.Context,
+    min_coverage: Annotated[
+        float, typer.Option("--min-coverage", min=0, max=1, metavar="F", help="The least coverage, such as 0.8.")
+    ],
+    eval_set: Annotated[
+        list[str] | None,
+        typer.Option("--eval-set", metavar="NAME", help="The eval set's last version; several count as their union."),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="An eval set that is not imported, as a change of it proposes."),
+    ] = None,
+    certain: Annotated[
+        bool, typer.Option("--certain", help="Ask it of the interval's low end rather than of the estimate.")
+    ] = False,
+    summary: Annotated[
+        Path | None,
+        typer.Option("--summary", metavar="FILE", help="Append the result as Markdown, as to $GITHUB_STEP_SUMMARY."),
+    ] = None,
+    as_json: AsJson = False,
+    store: StorePath = None,
+) -> None:
+    """Exit with 3 when an eval set covers too little of the traffic.
+
+    Compares it with the traffic of the last analysis, and publishes nothing. Exit code 0 says that it covers enough.
+    """
+    settings = read_settings(context, store)
+    if not eval_set and file is None:
+        raise UsageError("nothing to compare: name an eval set with --eval-set NAME, or a file with --file FILE")
+    with open_store(settings) as opened:
+        published = published_report(opened, published_run(opened))
+        sets = [opened.eval_sets.load(name) for name in eval_set or ()]
+        if file is not None:
+            sets.append(_of_file(file))
+        from monitor.pipeline import weigh
+
+        _, report = weigh(opened, make_encoder(settings), settings, sets, progress=progress_to(quiet=as_json))
+        found = _decided(opened, published, report, least=min_coverage, certain=certain)
+        shown, _ = of_enough_users(opened.atlases.topics(published.atlas_id), settings.atlas.min_users)
+    names = {topic.topic_id: topic.label for topic in shown}
+    title = " + ".join(one.name for one in sets)
+    if summary is not None:
+        with summary.open("a", encoding="utf-8") as lines:
+            lines.write(_markdown(found, title, report.verdict, names))
+    if as_json:
+        print_json(_document(found, title, report.verdict, names))
+    else:
+        say(clean(_headline(found, title)))
+        say(clean(report.verdict))
+        for change in found.topics:
+            name = names.get(change.topic_id, "(too few users to name it)")
+            say(clean(f"  {change.before:>4.0%} -> {change.now:>4.0%}  {name} ({change.share:.1%} of the traffic)"))
+    if not found.passes:
+        raise typer.Exit(BELOW)
+
+
+def _of_file(path: Path) -> EvalSet:
+    from monitor.evalsets.importer import read_items
+    from monitor.records import EvalSet
+
+    draft = read_items(path)
+    return EvalSet(path.name, draft.version, utc_now(), draft.items)
+
+
+def _decided(opened: Store, published: CoverageRow, report: Report, *, least: float, certain: bool) -> Gate:
+    from monitor.coverage.gate import decide_gate
+    from monitor.coverage.slices import MIDDLE
+
+    middle = {one.topic_id: one.share for one in opened.atlases.topics(published.atlas_id) if one.level == MIDDLE}
+    before = {
+        row.topic_id: row.coverage
+        for row in opened.reports.topic_coverage(published.report_id)
+        if row.coverage is not None
+    }
+    now = [
+        (row.topic_id, middle[row.topic_id], row.coverage)
+        for row in report.topics
+        if row.topic_id in middle and row.coverage is not None
+    ]
+    value = float("nan") if published.value is None else published.value
+    return decide_gate(report.traffic, value, now, before, least=least, certain=certain)
+
+
+def _headline(found: Gate, title: str) -> str:
+    asked = f"{found.least:.0%} is asked{' of the low end' if found.certain else ''}"
+    if math.isnan(found.coverage.value):
+        return f"Failed: nothing can be said of {title}, and {asked}."
+    change = "" if math.isnan(found.before) else f", {100 * (found.coverage.value - found.before):+.0f} points"
+    return (
+        f"{'Passed' if found.passes else 'Failed'}: {title} covers {found.coverage.value:.0%} "
+        f"({found.coverage.low:.0%} to {found.coverage.high:.0%}){change}; {asked}."
+    )
+
+
+def _markdown(found: Gate, title: str, verdict: str, names: dict[str, str]) -> str:
+    lines = ["### offmap gate", "", f"**{_plain(_headline(found, title))}**", "", _plain(verdict), ""]
+    if found.topics:
+        lines += ["| topic | share | before | now |", "| --- | ---: | ---: | ---: |"]
+        for change in found.topics:
+            name = _plain(names.get(change.topic_id, "(too few users to name it)"))
+            lines.append(f"| {name} | {change.share:.1%} | {change.before:.0%} | {change.now:.0%} |")
+        lines += ["", f"{counted(len(found.topics), 'topic')} changed by ten points or more, the heaviest first.", ""]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Words that users wrote, as words: no markup, link, image, mention or cell of a table."""
+    kept = "".join(" " if letter in "\r\n" else letter for letter in clean(text))
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+!|~@" else letter for letter in kept)
+
+
+def _document(found: Gate, title: str, verdict: str, names: dict[str, str]) -> dict[str, Any]:
+    def known(value: float) -> float | None:
+        return None if math.isnan(value) else value
+
+    return {
+        "passes": found.passes,
+        "eval_set": title,
+        "min_coverage": found.least,
+        "certain": found.certain,
+        "coverage": {name: known(getattr(found.coverage, name)) for name in ("value", "low", "high")},
+        "before": known(found.before),
+        "verdict": verdict,
+        "topics": [
+            {
+                "id": one.topic_id,
+                "label": names.get(one.topic_id),
+                "share": one.share,
+                "before": one.before,
+                "now": one.now,
+            }
+            for one in found.topics
+        ],
+    }
