@@ -55,7 +55,7 @@ from monitor.store.reports import SIGNALS, CoverageRow
 from monitor.store.runs import PublishedRun
 from monitor.store.store import Store
 
-__all__ = ["Analysis", "analyse", "weigh"]
+__all__ = ["Analysis", "analyse", "published_sides", "weigh"]
 
 
 class Step(Protocol):
@@ -136,7 +136,10 @@ def analyse(
                 signals = find_signals(_conversations(store, corpus))
             with step("coverage", done):
                 atlas = read_atlas(store, ids.atlas_id, corpus)
-                report = _compared(store, network, atlas, signals, items, item_vectors, window, settings)
+                readable = _readable(store, items, settings)
+                production = _production(network, atlas, signals, window)
+                report = compare(production, items.only(readable), item_vectors[readable], settings)
+                report = replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
                 _write_report(store, report, signals, items, compared, ids, settings, clock)
             with step("publish", done):
                 run = _publish(store, compared, ids, window, settings, clock, report, len(corpus))
@@ -161,8 +164,23 @@ def weigh(
     eval_sets: Sequence[EvalSet],
     *,
     progress: Progress | None = None,
-) -> tuple[PublishedRun, Report]:
-    """Compare the published atlas with eval sets as `analyse` would, and publish nothing.
+) -> Report:
+    """Compare the published atlas with eval sets as `analyse` would, and publish nothing. Raises as `published_sides`."""
+    production, items, vectors, left_out = published_sides(store, encoder, settings, eval_sets, progress=progress)
+    report = compare(production, items, vectors, settings)
+    return replace(report, verdict=report.verdict + _left_out(left_out))
+
+
+def published_sides(
+    store: Store,
+    encoder: Encoder,
+    settings: Settings,
+    eval_sets: Sequence[EvalSet],
+    *,
+    progress: Progress | None = None,
+) -> tuple[Production, ComparedItems, NDArray[np.float32], int]:
+    """The two sides of a comparison: the published atlas, and the eval sets' items with their vectors [m, d]; and how many
+    items are left out for their language.
 
     Raises `InputError` when nothing is published, or by another encoder than the settings choose.
     """
@@ -188,8 +206,9 @@ def weigh(
     decisions = store.curation.in_force()
     network, _ = _network(store, corpus, vectors, act_vectors, _languages(store, corpus), decisions, settings)
     signals = find_signals(_conversations(store, corpus))
-    atlas = read_atlas(store, run.atlas_id, corpus)
-    return run, _compared(store, network, atlas, signals, items, item_vectors, window, settings)
+    production = _production(network, read_atlas(store, run.atlas_id, corpus), signals, window)
+    readable = _readable(store, items, settings)
+    return production, items.only(readable), item_vectors[readable], int((~readable).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,21 +338,14 @@ def _network(
     return network.with_subjects(decided.locked_texts()), decided
 
 
-def _compared(
-    store: Store,
-    network: Network,
-    atlas: Atlas,
-    signals: Sequence[Signal],
-    items: ComparedItems,
-    item_vectors: NDArray[np.float32],
-    window: Window,
-    settings: Settings,
-) -> Report:
+def _production(network: Network, atlas: Atlas, signals: Sequence[Signal], window: Window) -> Production:
     failed = np.array([one.turn_key for one in signals if one.signal in NEGATIVE], np.uint64)
-    production = Production(network, atlas, np.isin(network.corpus.keys, failed), microseconds(window.end))
-    readable = ~foreign_texts(items.texts, known_languages(settings.encoder), store.languages.counts())
-    report = compare(production, items.only(readable), item_vectors[readable], settings)
-    return replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
+    return Production(network, atlas, np.isin(network.corpus.keys, failed), microseconds(window.end))
+
+
+def _readable(store: Store, items: ComparedItems, settings: Settings) -> NDArray[np.bool_]:
+    """Items [m] in a language that the encoder knows."""
+    return ~foreign_texts(items.texts, known_languages(settings.encoder), store.languages.counts())
 
 
 def _left_out(items: int) -> str:

@@ -40,6 +40,7 @@ from monitor.cli import (
     ingest,
     keywords,
     privacy,
+    selftest,
     signals,
     trends,
     watch_lists,
@@ -156,6 +157,7 @@ app.command("trends")(trends.trends)
 app.command("watchlist")(watch_lists.watch_lists)
 app.command("gaps")(gaps.gaps)
 app.command("gate")(gate.gate)
+app.command("selftest")(selftest.selftest)
 app.add_typer(topics_.app, name="topics")
 app.command("turns")(turns_.turns)
 app.command("signals")(signals.signals)

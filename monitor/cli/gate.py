@@ -66,7 +66,7 @@ def gate(
             sets.append(_of_file(file))
         from monitor.pipeline import weigh
 
-        _, report = weigh(opened, make_encoder(settings), settings, sets, progress=progress_to(quiet=as_json))
+        report = weigh(opened, make_encoder(settings), settings, sets, progress=progress_to(quiet=as_json))
         found = _decided(opened, published, report, least=min_coverage, certain=certain)
         shown, _ = of_enough_users(opened.atlases.topics(published.atlas_id), settings.atlas.min_users)
     names = {topic.topic_id: topic.label for topic in shown}

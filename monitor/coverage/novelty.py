@@ -22,7 +22,7 @@ from monitor.atlas.neighbours import NeighbourGraph, build_graph, edge_weights, 
 from monitor.coverage.presence import presence
 from monitor.coverage.start import Starts, measure_starts
 
-__all__ = ["EvalVectors", "Novelty", "item_groups", "measure_novelty"]
+__all__ = ["EvalVectors", "Novelty", "home_topics", "item_groups", "measure_novelty"]
 
 #: Directions that are kept: 64 are better still on CLINC150 and worse on the sample traffic, all 384 the other way round.
 _DIRECTIONS = 128
@@ -141,6 +141,13 @@ def _spread_over(groups: NDArray[np.int64], folds: int, rng: np.random.Generator
     """A fold for each item, members of a group together; groups are dealt out at random."""
     names, member = np.unique(groups, return_inverse=True)
     return (rng.permutation(len(names)) % folds)[member.ravel()]
+
+
+def home_topics(
+    topics: NDArray[np.int64], texts: NDArray[np.float32], items: NDArray[np.float32], *, k: int
+) -> NDArray[np.int64]:
+    """The topic [m] that most of each item's nearest texts are in, of `topics` [n]; -1 for none."""
+    return _item_topics(topics, nearest(items, texts, k=k)[0])
 
 
 def _item_topics(topics: NDArray[np.int64], neighbours: NDArray[np.int64]) -> NDArray[np.int64]:

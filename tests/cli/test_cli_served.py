@@ -32,6 +32,8 @@ COMMANDS = [
     ("gaps", "--json"),
     ("gate", "--eval-set", "shop", "--min-coverage", "0.1"),
     ("gate", "--eval-set", "shop", "--min-coverage", "1", "--json"),
+    ("selftest",),
+    ("selftest", "--json"),
     ("topics",),
     ("topics", "--json"),
     ("topics", "--lineage"),

@@ -1,0 +1,143 @@
+"""`offmap selftest`: would offmap find what the eval set covers, if it did not cover it?"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli.context import make_encoder, open_store, read_settings
+from monitor.cli.options import AsJson, StorePath
+from monitor.cli.progress import progress_to
+from monitor.cli.render import Column, print_json, print_table, say
+from monitor.errors import InputError
+from monitor.published import of_enough_users, published_run
+from monitor.wording import clean, counted
+
+if TYPE_CHECKING:
+    from monitor.coverage.selftest import SelfTest
+
+__all__ = ["selftest"]
+
+
+def selftest(
+    context: typer.Context,
+    eval_set: Annotated[
+        list[str] | None,
+        typer.Option("--eval-set", metavar="NAME", help="These eval sets; without it those of the last analysis."),
+    ] = None,
+    as_json: AsJson = False,
+    store: StorePath = None,
+) -> None:
+    """Hide what the eval set covers and see whether it is found.
+
+    Kinds are the labels of its items, or the topics they lie in. Without each the eval set is compared with the traffic of the
+    last analysis, and nothing is published.
+    """
+    settings = read_settings(context, store)
+    with open_store(settings) as opened:
+        run = published_run(opened)
+        names = eval_set or list(run.eval_sets)
+        if not names:
+            raise InputError("the last analysis compared no eval set: name one with --eval-set NAME")
+        sets = [opened.eval_sets.load(name) for name in names]
+        from monitor.coverage.selftest import self_test
+        from monitor.pipeline import published_sides
+
+        production, items, vectors, _ = published_sides(
+            opened, make_encoder(settings), settings, sets, progress=progress_to(quiet=as_json)
+        )
+        least = settings.coverage.min_eval_items
+        if len(items) < least:
+            raise InputError(
+                f"{counted(len(items), 'distinct item')} in {' + '.join(names)}, too few to say what they cover: "
+                f"at least {least} are needed (setting coverage.min_eval_items)"
+            )
+        found = self_test(production, items, vectors, settings)
+        shown, _ = of_enough_users(opened.atlases.topics(run.atlas_id), settings.atlas.min_users)
+    labels = {topic.topic_id: topic.label for topic in shown}
+    if as_json:
+        print_json(_document(found, labels))
+        return
+    for line in _words(found, settings.gaps.min_conversations):
+        say(clean(line))
+    say()
+    rows = [
+        (
+            one.name,
+            str(one.items),
+            f"{one.share:.1%}",
+            labels.get(one.topic_id, "(too few users)"),
+            _outcome(one.alone, one.rank),
+        )
+        for one in found.hidden
+    ]
+    columns = (
+        Column("hidden", shrinks=True),
+        Column("items", "right"),
+        Column("share", "right"),
+        Column("topic", shrinks=True),
+        Column("found"),
+    )
+    print_table(columns, rows)
+
+
+def _words(found: SelfTest, conversations: int) -> list[str]:
+    tested = found.tested
+    if not tested:
+        return [
+            "No kind of items has a topic of its own in the traffic: there is nothing that could be hidden and found."
+        ]
+    lines = [f"It would have found {found.found} of {len(tested)} kinds of items, hidden a tenth of them at a time."]
+    if math.isnan(found.smallest):
+        lines.append("Not even the largest were found reliably.")
+    else:
+        lines.append(
+            f"The smallest topic that you would notice is {found.smallest:.1%} of the traffic; at its pace that gathers the "
+            f"{conversations} conversations that a gap needs in {_long(found.hours)}."
+        )
+    shared = len(found.hidden) - len(tested)
+    if shared:
+        lines.append(
+            f"{counted(shared, 'kind')} not counted: items of others lie in the same topic, which is covered without them too."
+        )
+    if found.untested:
+        lines.append(f"Not tested, since their items lie in no one topic: {', '.join(found.untested)}.")
+    return lines
+
+
+def _long(hours: float) -> str:
+    return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def _outcome(alone: bool, rank: int | None) -> str:
+    if rank is not None:
+        return f"as gap {rank}"
+    return "no" if alone else "no, shared"
+
+
+def _document(found: SelfTest, labels: dict[str, str]) -> dict[str, Any]:
+    def known(value: float) -> float | None:
+        return None if math.isnan(value) else value
+
+    return {
+        "found": found.found,
+        "tested": len(found.tested),
+        "smallest_share": known(found.smallest),
+        "hours": known(found.hours),
+        "untested": list(found.untested),
+        "hidden": [
+            {
+                "name": one.name,
+                "items": one.items,
+                "topic": one.topic_id,
+                "label": labels.get(one.topic_id),
+                "share": one.share,
+                "alone": one.alone,
+                "found": one.found,
+                "rank": one.rank,
+            }
+            for one in found.hidden
+        ],
+    }
