@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -139,8 +140,8 @@ def test_a_benchmark_without_a_result_says_how_to_make_one(tmp_path: Path) -> No
 
 
 def test_a_benchmark_shows_its_table(tmp_path: Path) -> None:
-    (tmp_path / "coverage.json").write_text('{"table": [{"method": "ours", "seconds": 1.0625, "texts": 22500}]}')
-    assert check.benchmark_section("coverage", tmp_path) == (
+    (tmp_path / "scale.json").write_text('{"table": [{"method": "ours", "seconds": 1.0625, "texts": 22500}]}')
+    assert check.benchmark_section("scale", tmp_path) == (
         "| method | seconds | texts |\n| --- | --- | --- |\n| ours | 1.06 | 22,500 |"
     )
 
@@ -149,3 +150,20 @@ def test_a_result_that_makes_no_table_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "coverage.json").write_text("{}")
     with pytest.raises(SystemExit, match="no table can be made of it"):
         check.benchmark_section("coverage", tmp_path)
+
+
+def test_coverage_has_a_table_of_errors_and_one_of_what_is_found(tmp_path: Path) -> None:
+    share = {
+        "data": "D",
+        "turns": 2400,
+        "items_per_intent": 3,
+        "offmap_of_all_covered": 97.2,
+        "offmap_interval_holds": 0.88,
+    }
+    share |= {f"{name}_error": 3.94 for name in ("offmap", "offmap_unlabelled", "quantile_0.7", "quantile_0.9")}
+    found = {"data": "D", "turns": 2400, "items_per_intent": 3}
+    found |= {f"{name}_{kind}": 0.5 for name in ("nearest_item", "diffused", "by_slice") for kind in ("auroc", "ap")}
+    (tmp_path / "coverage.json").write_text(json.dumps({"draws": 2, "table": [share], "finding": [found]}))
+    shown = check.benchmark_section("coverage", tmp_path)
+    assert "| D | 2,400 | 3 | 3.9 | 3.9 | 3.9 | 3.9 | 97 % | 88% |" in shown
+    assert "| D | 2,400 | 3 | 0.500 / 0.500 | 0.500 / 0.500 | 0.500 / 0.500 |" in shown
