@@ -112,19 +112,13 @@ def analyse(
     ids = _Ids.of(corpus, encoder, settings, compared, examples, window, shaping(decisions))
     with _job(store, ids) as step:
         with step("encode"):
-            encoded = _encode(store, encoder, corpus, progress)
-            corpus = _remaining(
-                store, corpus
-            )  # encoding takes long, and what was forgotten meanwhile has no vectors any more
-            vectors = store.vectors.read(encoder.name, USER_TEXT.name, corpus.hashes)
-            items = distinct_items(compared, EVAL_PROMPT)
-            item_vectors = _reference_vectors(store, encoder, items.texts, progress)
-            act_vectors = _reference_vectors(store, encoder, example_texts()[0], progress)
+            sides = _encoded_sides(store, encoder, corpus, compared, progress)
+            corpus, items = sides.corpus, sides.items
             _reference_vectors(store, encoder, [text for texts in examples.values() for text in texts], progress)
         with progress.task("analyse", _STEPS_AFTER_ENCODING, "steps") as done:
             with step("network", done):
                 languages = _languages(store, corpus)
-                network, decided = _network(store, corpus, vectors, act_vectors, languages, decisions, settings)
+                network, decided = _network(store, sides, languages, decisions, settings)
             reused = store.atlases.load(ids.atlas_id) is not None
             with step("topics", done):
                 if not reused:
@@ -138,7 +132,7 @@ def analyse(
                 atlas = read_atlas(store, ids.atlas_id, corpus)
                 readable = _readable(store, items, settings)
                 production = _production(network, atlas, signals, window)
-                report = compare(production, items.only(readable), item_vectors[readable], settings)
+                report = compare(production, items.only(readable), sides.item_vectors[readable], settings)
                 report = replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
                 _write_report(store, report, signals, items, compared, ids, settings, clock)
             with step("publish", done):
@@ -147,7 +141,7 @@ def analyse(
         run=run,
         turns=len(corpus),
         texts=len(corpus.texts),
-        encoded=encoded,
+        encoded=sides.encoded,
         topics=len(atlas.topics),
         gaps=len(report.gaps),
         verdict=report.verdict,
@@ -197,18 +191,13 @@ def published_sides(
     corpus = read_corpus(store, USER_TEXT, window=window, environments=settings.analysis.environments)
     if not len(corpus):
         raise InputError(_why_empty(store, window, settings))
-    _encode(store, encoder, corpus, progress)
-    corpus = _remaining(store, corpus)
-    vectors = store.vectors.read(encoder.name, USER_TEXT.name, corpus.hashes)
-    items = distinct_items(eval_sets, EVAL_PROMPT)
-    item_vectors = _reference_vectors(store, encoder, items.texts, progress)
-    act_vectors = _reference_vectors(store, encoder, example_texts()[0], progress)
-    decisions = store.curation.in_force()
-    network, _ = _network(store, corpus, vectors, act_vectors, _languages(store, corpus), decisions, settings)
+    sides = _encoded_sides(store, encoder, corpus, eval_sets, progress)
+    corpus, items = sides.corpus, sides.items
+    network, _ = _network(store, sides, _languages(store, corpus), store.curation.in_force(), settings)
     signals = find_signals(_conversations(store, corpus))
     production = _production(network, read_atlas(store, run.atlas_id, corpus), signals, window)
     readable = _readable(store, items, settings)
-    return production, items.only(readable), item_vectors[readable], int((~readable).sum())
+    return production, items.only(readable), sides.item_vectors[readable], int((~readable).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +271,35 @@ def _job(store: Store, ids: _Ids) -> Iterator[Step]:
     store.jobs.finish(ids.run_id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The corpus as far as its turns are still there, and the eval sets' items, with their vectors; how many texts were new."""
+
+    corpus: Corpus
+    vectors: NDArray[np.float32]
+    items: ComparedItems
+    item_vectors: NDArray[np.float32]
+    act_vectors: NDArray[np.float32]
+    encoded: int
+
+
+def _encoded_sides(
+    store: Store, encoder: Encoder, corpus: Corpus, eval_sets: Sequence[EvalSet], progress: Progress
+) -> _Sides:
+    encoded = _encode(store, encoder, corpus, progress)
+    # Encoding takes long, and what was forgotten meanwhile has no vectors any more.
+    corpus = _remaining(store, corpus)
+    items = distinct_items(eval_sets, EVAL_PROMPT)
+    return _Sides(
+        corpus=corpus,
+        vectors=store.vectors.read(encoder.name, USER_TEXT.name, corpus.hashes),
+        items=items,
+        item_vectors=_reference_vectors(store, encoder, items.texts, progress),
+        act_vectors=_reference_vectors(store, encoder, example_texts()[0], progress),
+        encoded=encoded,
+    )
+
+
 def _encode(store: Store, encoder: Encoder, corpus: Corpus, progress: Progress) -> int:
     encoded = encode_missing(store, encoder, USER_TEXT, dict(zip(corpus.hashes, corpus.texts, strict=True)), progress)
     store.vectors.note_texts(USER_TEXT.name, corpus.keys, [corpus.hashes[text] for text in corpus.text_of.tolist()])
@@ -318,17 +336,15 @@ def _languages(store: Store, corpus: Corpus) -> Languages:
 
 def _network(
     store: Store,
-    corpus: Corpus,
-    vectors: NDArray[np.float32],
-    act_vectors: NDArray[np.float32],
+    sides: _Sides,
     languages: Languages,
     decisions: Sequence[DecisionRow],
     settings: Settings,
 ) -> tuple[Network, Decided]:
     network = build_network(
-        corpus,
-        vectors,
-        act_vectors,
+        sides.corpus,
+        sides.vectors,
+        sides.act_vectors,
         neighbours=settings.atlas.neighbours,
         flood_turns=settings.analysis.flood_turns,
         follow_ups=settings.analysis.follow_ups,

@@ -34,3 +34,10 @@ class Production:
     def counted(self) -> NDArray[np.int64]:
         """Rows of the turns that count: those with a subject, in a language that the encoder knows, that are no flood."""
         return np.flatnonzero(~self.atlas.is_act & ~self.atlas.flood & ~self.atlas.foreign)
+
+    def text_topics(self, level: int) -> NDArray[np.int64]:
+        """The topic of each text [n] of the network on a level, as a position among the atlas's topics; -1 for none."""
+        found = np.full(len(self.network.vectors), -1, np.int64)
+        own = ~self.atlas.is_act & ~self.atlas.foreign
+        found[self.corpus.text_of[own]] = self.atlas.of_turns[level][own]
+        return found

@@ -43,7 +43,7 @@ def compare(
     if not len(items):
         return _report_without(production, _NO_EVAL_SET)
     subjects = _Subjects.of(production)
-    levels = [subjects.topics(production, level) for level in (MIDDLE, FINE)]
+    levels = [production.text_topics(level)[production.network.has_subject] for level in (MIDDLE, FINE)]
     evals = EvalVectors(item_vectors, items.labels)
     k, seed = settings.atlas.neighbours, settings.atlas.seed
     novelty = measure_novelty(subjects.vectors, evals, topics=levels, k=k, seed=seed, talk=subjects.talk)
@@ -117,12 +117,6 @@ class _Subjects:
             production.network.vectors[keep],
             production.network.graph.talk[keep][:, keep].tocsr(),
         )
-
-    def topics(self, production: Production, level: int) -> NDArray[np.int64]:
-        found = np.full(len(self.vectors), -1, np.int64)
-        own = ~production.atlas.is_act & ~production.atlas.foreign
-        found[self.number[production.corpus.text_of[own]]] = production.atlas.of_turns[level][own]
-        return found
 
     def turn_table(
         self, production: Production, novelty: Novelty, items: ComparedItems, coverage: Coverage | None

@@ -74,7 +74,9 @@ def self_test(
     production: Production, items: ComparedItems, vectors: NDArray[np.float32], settings: Settings
 ) -> SelfTest:
     """Hide every kind of items [m] once: the labels, or the topics that items lie in where they are not labelled."""
-    homes = _home(production, vectors, settings)
+    homes = home_topics(
+        production.text_topics(MIDDLE), production.network.vectors, vectors, k=settings.atlas.neighbours
+    )
     kinds = EvalVectors(vectors, items.labels).kinds()
     named = kinds is not None
     kinds = homes if kinds is None else kinds
@@ -104,14 +106,6 @@ def self_test(
     found.sort(key=lambda one: (-one.share, one.name))
     smallest = _smallest([one for one in found if one.alone])
     return SelfTest(tuple(found), tuple(sorted(untested)), smallest, _hours(production, smallest, settings))
-
-
-def _home(production: Production, vectors: NDArray[np.float32], settings: Settings) -> NDArray[np.int64]:
-    """The middle topic [m] that each item lies in, as a position among the atlas's topics; -1 for none."""
-    counted = production.counted
-    of_texts = np.full(len(production.network.vectors), -1, np.int64)
-    of_texts[production.corpus.text_of[counted]] = production.atlas.of_turns[MIDDLE][counted]
-    return home_topics(of_texts, production.network.vectors, vectors, k=settings.atlas.neighbours)
 
 
 def _hidden(

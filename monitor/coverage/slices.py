@@ -134,9 +134,7 @@ def _loyalty(production: Production) -> NDArray[np.float64]:
 def _containment(production: Production, level: int) -> NDArray[np.float64]:
     """Of each turn [t], the share of its text's neighbours that are in its topic, of as many as could be; 0 without one."""
     corpus, neighbours = production.corpus, production.network.graph.indices
-    topic = np.full(len(neighbours), -1, np.int64)
-    own = ~production.atlas.is_act & ~production.atlas.foreign
-    topic[corpus.text_of[own]] = production.atlas.of_turns[level][own]
+    topic = production.text_topics(level)
     inside = ((topic[neighbours] == topic[:, None]) & (neighbours >= 0)).sum(axis=1)
     others = np.bincount(topic + 1)[topic + 1] - 1
     attainable = np.minimum(others, neighbours.shape[1])
