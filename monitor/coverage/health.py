@@ -134,7 +134,7 @@ class Health:
         )
 
 
-def unbalanced(balance: Sequence[Balance], *, times: float = 3.0, most: int = 10) -> list[Balance]:
+def unbalanced(balance: Sequence[Balance], *, times: float = 3.0) -> list[Balance]:
     """Topics with so many times more or fewer items than their share of the turns asks for, the largest difference first.
 
     A thousandth is added to both shares: a topic as small as that lacks nothing.
@@ -144,4 +144,4 @@ def unbalanced(balance: Sequence[Balance], *, times: float = 3.0, most: int = 10
         return abs(math.log((one.items_share + 1e-3) / (one.share + 1e-3)))
 
     far = [one for one in balance if off(one) >= math.log(times)]
-    return sorted(far, key=lambda one: (-abs(one.share - one.items_share), one.topic))[:most]
+    return sorted(far, key=lambda one: (-abs(one.share - one.items_share), one.topic))
