@@ -215,7 +215,7 @@ def find_unasked(texts: Texts, turns: int, items: int, seeds: range) -> dict:
 
 
 def keep_subset(texts: Texts, turns: int, items: int, seeds: range) -> dict:
-    """A fifth of the intents has no item. What subsets of one size keep of nearness, and what coverage is estimated."""
+    """A fifth of the intents has no item. What subsets of one size keep of nearness, of estimated coverage and of what is found."""
     rows: dict[str, list[list[float]]] = {name: [] for name in ("offmap", "k-means", "random")}
     whole, size, truth = [], [], []
     for seed in seeds:
@@ -231,34 +231,34 @@ def keep_subset(texts: Texts, turns: int, items: int, seeds: range) -> dict:
             "random": rng.choice(len(all_items), len(chosen), replace=False).tolist(),
         }
         near = nearness(traffic, all_items)
-        whole.append(estimated(texts, drawn, topics, range(len(all_items))))
+        whole.append([1.0, *compared(texts, drawn, topics, range(len(all_items)))])
         size.append(len(chosen) / len(all_items))
         truth.append(1 - drawn.missed.mean())
         for name, some in subsets.items():
-            rows[name].append([nearness(traffic, all_items[some]) / near, estimated(texts, drawn, topics, some)])
+            rows[name].append([nearness(traffic, all_items[some]) / near, *compared(texts, drawn, topics, some)])
     return {
         "data": texts.name,
         "turns": turns,
         "items": len(all_items),
         "part": rounded(size),
         "true_coverage": rounded(truth),
-        "estimated_with_all": rounded(whole),
-        **{name: dict(zip(("nearness_kept", "estimated"), mean(some), strict=True)) for name, some in rows.items()},
+        **{
+            name: dict(zip(("nearness_kept", "estimated", "auroc_missed"), mean(some), strict=True))
+            for name, some in {"all": whole, **rows}.items()
+        },
     }
 
 
-def estimated(texts: Texts, drawn: Drawn, topics: np.ndarray, some: list[int] | range) -> float:
+def compared(texts: Texts, drawn: Drawn, topics: np.ndarray, some: list[int] | range) -> list[float]:
+    """With these items: the coverage that is estimated, and the AUROC of turns of intents that have no item."""
     part = Drawn(drawn.traffic, drawn.items[list(some)], [drawn.labels[row] for row in some], drawn.missed)
+    novelty = measured(texts, part, topics, labelled=True)
     number = np.arange(len(drawn.traffic))
+    traffic = Traffic(number, topics, number)
     found = estimate_coverage(
-        measured(texts, part, topics, labelled=True),
-        Traffic(number, topics, number),
-        topics=int(topics.max()) + 1,
-        interval=0.9,
-        replicates=20,
-        seed=1,
-    )
-    return float(found.traffic.value)
+        novelty, traffic, topics=int(topics.max()) + 1, interval=0.9, replicates=20, seed=1
+    ).traffic
+    return [float(found.value), float(roc_auc_score(drawn.missed, novelty.texts))]
 
 
 def seconds(texts: Texts, items: int) -> dict:

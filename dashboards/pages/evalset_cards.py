@@ -137,7 +137,9 @@ def _demand(items: _Items, health: Health) -> Any:
 def _subset(shown: Shown, health: Health) -> Any:
     name = shown.run.eval_sets[0] if len(shown.run.eval_sets) == 1 else "NAME"
     offer = (
-        [dmc.Code(f"offmap evalset health {clean(name)} --subset quick.jsonl", block=True, className="command")] if health.spare > 0 else []
+        [dmc.Code(f"offmap evalset health {clean(name)} --subset quick.jsonl", block=True, className="command")]
+        if health.spare > 0
+        else []
     )
     return card(
         "The smallest set that does nearly the same",

@@ -23,6 +23,9 @@ __all__ = ["diversity", "examine"]
 #: Items that are least asked for are kept up to so many: a page shows a dozen.
 _KEPT = 50
 
+#: Texts of the traffic that items are held against, evenly chosen: as vectors 300 MB.
+_TEXTS = 200_000
+
 
 def examine(
     production: Production,
@@ -38,7 +41,7 @@ def examine(
     `askers` [m] are all items that ask a text (`monitor.coverage.items.askers_of`); `left_out` texts are not among them.
     """
     counted, k = production.counted, settings.atlas.neighbours
-    texts = np.unique(production.corpus.text_of[counted])
+    texts = _evenly(np.unique(production.corpus.text_of[counted]), _TEXTS)
     demand = measure_demand(items.ids, items.labels, vectors, production.network.vectors[texts])
     everybody = {asker for some in askers for asker in some}
     return Health(
@@ -59,9 +62,11 @@ def examine(
 
 def _turns(production: Production) -> NDArray[np.float32]:
     """Vectors of turns that count, as often as they are asked and evenly over the window: more than a subset is measured by."""
-    rows = production.counted
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MEASURED)).astype(np.int64)]
-    return production.network.vectors[production.corpus.text_of[rows]]
+    return production.network.vectors[production.corpus.text_of[_evenly(production.counted, MEASURED)]]
+
+
+def _evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64)]
 
 
 def _balance(production: Production, vectors: NDArray[np.float32], k: int) -> tuple[Balance, ...]:

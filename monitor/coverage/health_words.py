@@ -82,7 +82,7 @@ def about_subset(health: Health) -> str:
 def about_balance(health: Health) -> str:
     far = unbalanced(health.balance)
     few = [one for one in far if one.items_share < one.share]
-    many = len(far) - len(few)
+    many, none = len(far) - len(few), sum(one.items == 0 for one in few)
     if not far:
         return (
             "Topics have items about as their traffic asks for."
@@ -93,4 +93,4 @@ def about_balance(health: Health) -> str:
         f"{counted(len(few), 'topic')} with a third or less of the items that their traffic asks for" if few else "",
         f"{counted(many, 'topic')} with three times as many or more" if many else "",
     ]
-    return f"{', and '.join(one for one in parts if one)}; {sum(one.items == 0 for one in few)} have none at all."
+    return f"{', and '.join(one for one in parts if one)}; {none} {'has' if none == 1 else 'have'} none at all."
