@@ -9,7 +9,7 @@ import dash
 import dash_mantine_components as dmc
 from dash import Input, Output, no_update
 
-from dashboards.components.cards import card, chart, empty, link, page, table, verdict
+from dashboards.components.cards import card, chart, empty, link, page, table, verdict, with_interval
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
 from dashboards.context import PageContext
 from dashboards.figures.evalsets import coverage_by_version
@@ -124,7 +124,7 @@ def _trend(context: PageContext, versions: list[Numbered], names: tuple[str, ...
     else:
         body.append(dmc.Text("The line starts with the second analysis that can say something.", size="sm", c="dimmed"))
     if rows:
-        head = ["compared", "items", "different", "labels", "as varied as", "covered"]
+        head = ["compared", "items", "different", "labels", "varied as", "covered"]
         cells = [_version_row(one, versions) for one in reversed(rows)]
         body.append(table(head, cells, right=(1, 2, 3, 4, 5), wide=(2, 3)))
     return card(
@@ -143,7 +143,7 @@ def _version_row(row: EvalHealthRow, versions: list[Numbered]) -> list[Any]:
         f"{row.items - row.repeated:,}",
         f"{row.labels:,}",
         number(row.diversity, 0),
-        range_of(row.value, row.low, row.high),
+        with_interval(range_of(row.value, row.low, row.high)),
     ]
 
 
@@ -229,6 +229,6 @@ def _listed(versions: list[Numbered], compared: tuple[str, ...]) -> Any:
     ]
     return card(
         counted(len({one.summary.name for one in versions}), "eval set"),
-        table(["name", "version", "hash", "imported", "items", "labels"], rows, right=(4, 5), wide=(2,)),
+        table(["name", "version", "hash", "imported", "items", "labels"], rows, right=(4, 5), wide=(2, 5)),
         meaning="Every version of every eval set. The latest version of a name is the one that is compared.",
     )
