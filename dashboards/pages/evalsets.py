@@ -53,7 +53,9 @@ def layout(context: PageContext, selection: Selection) -> Any:
     if row is None:
         content.append(
             empty(
-                "Not examined yet", "The eval set is examined with the next analysis.", "offmap analyse --eval-set NAME"
+                "Not examined yet",
+                "The eval set is examined with the next analysis.",
+                " ".join(["offmap analyse", *(f"--eval-set {clean(name)}" for name in names)]),
             )
         )
     else:

@@ -18,7 +18,8 @@ def health_verdict(health: Health) -> str:
         f"{health.diversity:.0f} that have nothing in common."
     )
     if health.left_out:
-        said += f" {counted(health.left_out, 'more', 'more')} in languages that the encoder does not know are left out."
+        are = "is" if health.left_out == 1 else "are"
+        said += f" {health.left_out:,} more {are} left out, in languages that the encoder does not know."
     found = [
         counted(len(health.conflicts), "contradiction") if health.conflicts else "",
         counted(len(health.doubts), "label") + " to check" if health.doubts else "",

@@ -218,8 +218,8 @@ def test_a_document_is_read_as_it_was() -> None:
 
 def test_words() -> None:
     assert health_verdict(full()) == (
-        "20 items, which ask 18 different things, are as varied as 10 that have nothing in common. 2 more in languages that "
-        "the encoder does not know are left out. Worth a look: 1 contradiction, 1 label to check, 2 repeated items."
+        "20 items, which ask 18 different things, are as varied as 10 that have nothing in common. 2 more are left out, in "
+        "languages that the encoder does not know. Worth a look: 1 contradiction, 1 label to check, 2 repeated items."
     )
     assert about_repeats(full()).startswith("2 items in 1 group say what another says")
     assert about_labels(full()).startswith("1 pair of items asks the same under two labels. 1 item is nearer")
