@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dash
@@ -30,7 +31,7 @@ def talks_card(context: PageContext, selection: Selection, shown: Shown, topic: 
     redacted = "redacted" if context.settings.export.redact else "as they were written"
     return card(
         "Conversations",
-        html.Div(conversations(found.talks), id="talks"),
+        html.Div(conversations(found.talks, _why(context, selection)), id="talks"),
         dcc.Store(id="talk-topic", data={"atlas": shown.run.atlas_id, "level": level, "id": topic.topic_id}),
         dmc.Pagination(id="talk-page", total=min(found.pages, 100), value=1, size="sm"),
         meaning=f"The turns of this topic, the latest first, with the messages before them; {redacted}.",
@@ -56,4 +57,8 @@ def register(app: dash.Dash, context: PageContext) -> None:
             Selection.parse(search).filter,
             number - 1,
         )
-        return conversations(found.talks)
+        return conversations(found.talks, _why(context, Selection.parse(search)))
+
+
+def _why(context: PageContext, selection: Selection) -> Callable[[int], str]:
+    return lambda key: context.href("/why", selection, turn=str(key))

@@ -56,6 +56,7 @@ def compare(
         subjects.number[production.corpus.text_of[counted]],
         production.atlas.of_turns[:, counted],
         numbered(production.corpus.conversation[counted]),
+        None if production.marked is None else production.marked[counted],
     )
     coverage = estimate_coverage(
         novelty,

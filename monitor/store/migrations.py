@@ -269,6 +269,17 @@ def _eval_health(database: LocalDatabase) -> None:
     )
 
 
+def _marks(database: LocalDatabase) -> None:
+    """What people say of single turns: covered, or noise."""
+    database.query(
+        "CREATE TABLE marks (mark_id VARCHAR NOT NULL, place BIGINT NOT NULL, created_at TIMESTAMP NOT NULL, who VARCHAR,"
+        " kind VARCHAR NOT NULL, item_id VARCHAR, why VARCHAR, other VARCHAR)"
+    )
+    database.query(
+        "CREATE TABLE mark_turns (mark_id VARCHAR NOT NULL, turn_key UBIGINT NOT NULL, text_hash BLOB NOT NULL)"
+    )
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -287,6 +298,7 @@ MIGRATIONS: Sequence[Migration] = (
     _naming,
     _proof,
     _eval_health,
+    _marks,
 )
 
 

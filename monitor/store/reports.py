@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -144,6 +145,14 @@ class Reports:
     def turn_coverage(self, report_id: str) -> pa.Table:
         """The columns of `TURN_COVERAGE`, ordered by turn_key."""
         return self._read("turn_coverage", TURN_COVERAGE, report_id)
+
+    def coverage_of_turn(self, report_id: str, turn_key: int) -> dict[str, Any] | None:
+        """Novelty, coverage and nearest item of one turn; None where the report has not got it."""
+        found = self._database.query(
+            "SELECT novelty, covered, nearest_item FROM turn_coverage WHERE report_id = ? AND turn_key = ?",
+            [report_id, turn_key],
+        ).to_pylist()
+        return found[0] if found else None
 
     def gaps(self, report_id: str) -> list[GapRow]:
         """By rank, under the names of their topics."""

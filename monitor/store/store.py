@@ -38,6 +38,7 @@ from monitor.store.late_facts import LateFacts
 from monitor.store.layouts import Layouts
 from monitor.store.leases import Leases
 from monitor.store.local import LocalDatabase
+from monitor.store.marks import Marks
 from monitor.store.offsets import Offsets
 from monitor.store.partitions import Partitions
 from monitor.store.recovery import Recovery
@@ -76,6 +77,7 @@ class Store:
         self.jobs = Jobs(database)
         self.atlases = Atlases(database)
         self.curation = Curation(database)
+        self.marks = Marks(database)
         self.topic_names = TopicNames(database)
         self.reports = Reports(database)
         self.runs = Runs(database)
