@@ -149,6 +149,8 @@ def _job_state(context: PageContext, job: Job) -> Any:
 
 
 def _explained(asked: Asked, pieces: Sequence[Piece], near: Sequence[tuple[str, float]]) -> Any:
+    if not near:
+        return [_plain(asked), said("No eval set was compared, so there is nothing to be near to.")]
     most = max((abs(one.effect) for one in pieces if one.effect == one.effect), default=0.0)
     words: list[Any] = []
     for one in pieces:
@@ -165,8 +167,6 @@ def _explained(asked: Asked, pieces: Sequence[Piece], near: Sequence[tuple[str, 
             c="dimmed",
         ),
     ]
-    if not near:
-        return [_plain(asked), said("No eval set was compared, so there is nothing to be near to.")]
     return dmc.Stack([*parts, table(["nearest eval items", "likeness"], rows, right=(1,))], gap="xs")
 
 
@@ -196,22 +196,14 @@ def _say(context: PageContext, asked: Asked, rest: Sequence[str]) -> Any:
         buttons.append(_button("covered", "Mark as covered"))
     if mark is None or mark.mark.kind != "noise":
         buttons.append(_button("noise", "Mark as noise"))
-    waits = asked.waits
+    waits = asked.told.waits
     minutes = context.settings.schedule.refit_minutes
+    when = f"The next analysis is within {minutes:g} minutes."
+    if mark is None:
+        when = f"The mark is taken back: it shows after the next analysis, within {minutes:g} minutes."
     return card(
         "What offmap says of it",
         *[dmc.Text(one, size="sm") for one in rest],
-        *(
-            [
-                dmc.Text(
-                    f"What was said last shows after the next analysis, within {minutes:g} minutes.",
-                    size="xs",
-                    c="dimmed",
-                )
-            ]
-            if waits
-            else []
-        ),
         dmc.TextInput(
             id="why-reason",
             placeholder="your reason, if you like",
@@ -220,7 +212,11 @@ def _say(context: PageContext, asked: Asked, rest: Sequence[str]) -> Any:
         ),
         dmc.Group(buttons, gap="xs"),
         html.Div(id="why-marking"),
-        *(analyse_now() if waits else []),
+        *(
+            [dmc.Stack([dmc.Text(when, size="xs", c="dimmed"), *analyse_now()], gap=6, align="flex-start")]
+            if waits
+            else []
+        ),
         meaning="Do you disagree? Marked as covered, it counts as covered in every later analysis; marked as noise, it counts "
         "in nothing. A mark is about what is said: it holds for every turn that says the same, or nearly so letter by letter.",
     )

@@ -21,8 +21,7 @@ __all__ = ["Asked", "read_asked"]
 class Asked:
     """A turn: its text as it is shown, in one line and in pieces; what is said of it; and the compared items' prompts by id.
 
-    `may_be_shown` where enough users ask about its topic. `waits` where the last analysis has not kept to what was marked, or
-    taken back, since.
+    `may_be_shown` where enough users ask about its topic.
     """
 
     turn: Turn
@@ -33,7 +32,6 @@ class Asked:
     told: Told
     items: Mapping[str, str]
     may_be_shown: bool
-    waits: bool
 
 
 def read_asked(store: Store, settings: Settings, key: str) -> Asked | None:
@@ -48,7 +46,6 @@ def read_asked(store: Store, settings: Settings, key: str) -> Asked | None:
     told = read_told(store, run, turn.key, hash_of(turn))
     report = store.reports.coverage(run.report_id)
     items = compared_items(store, report.eval_set_ids) if report else {}
-    marks = store.marks.read()
     return Asked(
         turn=turn,
         run_id=run.run_id,
@@ -58,5 +55,4 @@ def read_asked(store: Store, settings: Settings, key: str) -> Asked | None:
         told=told,
         items={id_: shown_text(item.prompt, redact) for id_, item in items.items()},
         may_be_shown=told.topic is not None and told.topic.users >= settings.min_users_of_texts,
-        waits=bool(marks) and marks[-1].created_at > run.published_at,
     )

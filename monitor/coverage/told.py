@@ -32,7 +32,8 @@ _ACTS = {
 class Told:
     """`analysed` says whether the analysis had the turn; `novelty`, `covered` and `nearest_item` None where it says nothing.
 
-    `topic` is its middle topic. `mark` is what people say of its text, and `applied` whether the analysis kept to that.
+    `topic` is its middle topic. `mark` is what people say of its text, and `applied` whether the analysis kept to that; it
+    `waits` where the next analysis keeps to something else, because of a mark that was made or taken back since.
     """
 
     analysed: bool
@@ -46,6 +47,7 @@ class Told:
     topic_coverage: TopicCoverageRow | None
     mark: Marked | None
     applied: bool
+    waits: bool
 
     def sentences(self, least: int) -> list[str]:
         """In plain words; a topic of fewer users than `least` isn't named."""
@@ -93,7 +95,9 @@ class Told:
         by = f" by {clean(one.who)}" if one.who else ""
         item = f" (item {clean(one.item_id)})" if one.item_id else ""
         reason = f": “{clean(one.why)}”." if one.why else "."
-        when = "" if self.applied else " It holds from the next analysis on."
+        when = " It holds from the next analysis on." if self.waits else ""
+        if not (self.applied or self.waits):
+            when = " No set that was compared has that item, so it does not hold."
         return [f"Marked as {one.kind}{item} on {one.created_at:%-d %b %Y}{by}{reason}{when}"]
 
 
@@ -121,7 +125,11 @@ def read_told(store: Store, run: PublishedRun, turn_key: int, text_hash: bytes) 
     topics = {one.topic_id: one for one in store.atlases.topics(run.atlas_id)} if row.get("middle") else {}
     coverage = {one.topic_id: one for one in store.reports.topic_coverage(run.report_id)} if topics else {}
     mark = mark_on(store, turn_key, text_hash)
-    kept = orjson.loads(report.parameters).get("marks", ())
+    kept = store.marks.of_text(mark.text_hash if mark else text_hash) & {
+        *orjson.loads(report.parameters).get("marks", ())
+    }
+    applied = mark is not None and kept == {mark.mark.mark_id}
+    dormant = mark is not None and mark.mark.item_id is not None and mark.mark.created_at < report.created_at
     return Told(
         analysed=bool(row),
         novelty=said.get("novelty"),
@@ -133,5 +141,6 @@ def read_told(store: Store, run: PublishedRun, turn_key: int, text_hash: bytes) 
         topic=topics.get(row.get("middle", "")),
         topic_coverage=coverage.get(row.get("middle", "")),
         mark=mark,
-        applied=mark is not None and mark.mark.mark_id in kept,
+        applied=applied,
+        waits=bool(kept) if mark is None else not (applied or (dormant and not kept)),
     )

@@ -111,6 +111,11 @@ class Marks:
             Marked(one, keys[one.mark_id], hash_) for hash_, one in sorted(last.items(), key=lambda pair: pair[1].place)
         ]
 
+    def of_text(self, text_hash: bytes) -> frozenset[str]:
+        """Ids of all marks that were made of a text, in force or not."""
+        found = self._database.query("SELECT DISTINCT mark_id FROM mark_turns WHERE text_hash = ?", [text_hash])
+        return frozenset(values(found, 0))
+
     def noise(self) -> frozenset[bytes]:
         """Hashes of the texts that are noise."""
         return frozenset(one.text_hash for one in self.in_force() if one.mark.kind == NOISE)
