@@ -14,6 +14,7 @@ from dashboards.figures.coverage import coverage_line, interval_bar
 from dashboards.queries.coverage import coverage_over_time, unit_of
 from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
+from monitor.coverage.life import read_lives
 from monitor.store.alerts import AlertRow, DeliveryRow
 from monitor.store.reports import GapRow
 from monitor.wording import clean, counted, percent, range_of, share, share_range, short_day
@@ -66,7 +67,8 @@ def _nothing() -> Any:
 
 def _numbers(context: PageContext, selection: Selection, shown: Shown) -> Any:
     report, drift = shown.report, context.store.drift.latest()
-    marked = sum(gap.alert for gap in shown.gaps)
+    asked = _asked(context, shown)
+    marked = sum(gap.alert for gap in asked)
     return dmc.SimpleGrid(
         [
             number_card(
@@ -80,7 +82,7 @@ def _numbers(context: PageContext, selection: Selection, shown: Shown) -> Any:
             ),
             number_card(
                 "Gaps",
-                f"{len(shown.gaps):,}",
+                f"{len(asked):,}",
                 f"{marked:,} leave enough uncovered to alert on",
                 "Topics that users ask about and the eval set does not cover, the worst first on their page.",
                 context.href("/gaps", selection),
@@ -157,7 +159,14 @@ def _coverage(context: PageContext, selection: Selection, shown: Shown) -> Any:
     )
 
 
+def _asked(context: PageContext, shown: Shown) -> list[GapRow]:
+    """The gaps but those that will not be fixed yet, as somebody decided."""
+    lives = read_lives(context.store, now=context.clock())
+    return [gap for gap in shown.gaps if not lives.of(gap.gap_id).hidden]
+
+
 def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
+    asked = _asked(context, shown)
     rows = [
         [
             link(clean(gap.label), context.href("/gaps", selection, gap=gap.gap_id)),
@@ -165,7 +174,7 @@ def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
             range_of(gap.coverage, gap.low, gap.high),
             short_day(gap.first_seen),
         ]
-        for gap in shown.gaps[:_GAPS]
+        for gap in asked[:_GAPS]
     ]
     body: Any = (
         table(["gap", "share", "covered", "since"], rows, right=(1, 2, 3))
@@ -176,7 +185,7 @@ def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
         "Top gaps",
         body,
         meaning="What users ask most that the eval set covers least, weighted by failures and growth.",
-        right=link(f"all {len(shown.gaps)}", context.href("/gaps", selection)) if rows else None,
+        right=link(f"all {len(asked)}", context.href("/gaps", selection)) if rows else None,
     )
 
 

@@ -15,7 +15,8 @@ from monitor.wording import clean, day
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from monitor.coverage.life import GapEvent, Life
+    from monitor.coverage.gap_events import GapEvent
+    from monitor.coverage.life import Life
     from monitor.gap_decisions import GapDecisions
     from monitor.store.store import Store
 
@@ -118,9 +119,9 @@ def _shown(store: Store, life: Life, least: int) -> tuple[str | None, list[GapEv
 
 
 def _print(life: Life, label: str | None, events: Sequence[GapEvent]) -> None:
-    from monitor.coverage.life import last_day
+    from monitor.coverage.gap_events import last_day
 
-    say(f"{life.gap_id}  {label or 'its topic is gone'}")
+    say(f"{life.gap_id}  {label or 'a topic that is not shown any more'}")
     say()
     closed = f" since {day(life.closed_at)}" if life.closed_at else ""
     until = f" until {last_day(life.until)}: {clean(life.reason or '')}" if life.until else ""
@@ -148,6 +149,7 @@ def life_document(life: Life) -> dict[str, Any]:
         "until": life.until,
         "opened_at": life.opened_at,
         "closed_at": life.closed_at,
+        "went_into": list(life.went_into),
     }
 
 

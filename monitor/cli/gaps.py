@@ -159,8 +159,7 @@ def _print(
         Column("covered", "right"),
         Column("growth", "right"),
         Column("first seen"),
-        Column("state, owner"),
-        Column("id", style="dim"),
+        Column("id, state"),
     ]
     length = max(2 * (screen_width() - _OTHERS), _LEAST_EXAMPLE)
     rows = []
@@ -177,15 +176,14 @@ def _print(
                 range_of(gap.coverage, gap.low, gap.high),
                 _growth(gap.growth),
                 short_day(gap.first_seen),
-                _stands(lives.of(gap.gap_id)),
-                gap.gap_id,
+                f"{gap.gap_id}\n{_stands(lives.of(gap.gap_id))}",
             )
         )
     print_table(columns, rows, leave_out=_LESS if screen_width() < _NARROW else ())
 
 
 def _stands(life: Life) -> str:
-    """How a gap stands and below whose it is."""
+    """How a gap stands, and below whose it is."""
     return life.words + (f"\n{cut(life.owner, _LONGEST_OWNER)}" if life.owner else "")
 
 
@@ -200,7 +198,7 @@ def _print_closed(closed: Sequence[Life], labels: Mapping[str, str]) -> None:
     rows = [
         (
             day(one.closed_at) if one.closed_at else "–",
-            labels.get(one.gap_id, "its topic is gone"),
+            labels.get(one.gap_id, "a topic that is not shown any more"),
             f"{one.last.turns:,}" if one.last else "–",
             clean(one.owner) if one.owner else "–",
             one.gap_id,

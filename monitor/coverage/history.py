@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from monitor.coverage.life import GapEvent, Life
+from monitor.coverage.gap_events import ON, GapEvent
+from monitor.coverage.life import Life
 from monitor.wording import clean
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["history_of", "labels_of_gaps"]
 
-_LINKS = ("split", "merged", "merged_into", "part", "whole")
+_LINKS = ("split", *ON, *ON.values())
 
 
 def labels_of_gaps(store: Store, atlas_id: str, gap_ids: Iterable[str], *, least: int) -> dict[str, str]:

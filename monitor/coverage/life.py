@@ -20,11 +20,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from monitor.coverage.gap_events import ON, GapEvent, state_words
 from monitor.store.gap_lives import GapChange, GapDecisionRow, GapLink
 from monitor.store.store import Store
-from monitor.wording import clean, short_day
 
-__all__ = ["STATES", "GapEvent", "Life", "Lives", "last_day", "lives_of", "read_lives", "state_words"]
+__all__ = ["STATES", "Life", "Lives", "lives_of", "read_lives"]
 
 #: The most telling first.
 STATES = (
@@ -43,62 +43,12 @@ _INTO_ANOTHER = ("merged", "whole")
 
 
 @dataclass(frozen=True, slots=True)
-class GapEvent:
-    """Something that happened to a gap. `kind` is a state, a decision's kind, a link's event, `merged_into`, `expired` or
-    `told`; `text` is the owner, ticket, reason, note, other gap or alert, and `until` a won't-fix's end."""
-
-    at: datetime
-    kind: str
-    who: str | None = None
-    text: str = ""
-    until: datetime | None = None
-
-    @property
-    def words(self) -> str:
-        """
-        >>> GapEvent(datetime(2026, 3, 1), "wont_fix", text="out of scope", until=datetime(2026, 5, 2)).words
-        "won't fix until 1 May: out of scope"
-        """
-        text = clean(self.text)
-        said = {
-            "reopen": "made open again",
-            "acknowledge": "acknowledged",
-            "plan": f"planned: {text}",
-            "wont_fix": f"won't fix{f' until {last_day(self.until)}' if self.until else ''}: {text}",
-            "owner": f"owner: {text}" if text else "owner: nobody any more",
-            "note": f"note: {text}",
-            "expired": "the won't-fix ended",
-            "split": f"its topic split from that of {text}",
-            "merged": f"the topic of {text} came in",
-            "merged_into": f"its topic went into that of {text}",
-            "part": f"listed apart, before as a part of {text}",
-            "whole": f"listed as a whole, with {text} in it",
-            "told": f"alert: {text}",
-        }
-        return said.get(self.kind) or state_words(self.kind)
-
-
-def state_words(state: str) -> str:
-    """A state as people read it.
-
-    >>> state_words("wont_fix"), state_words("being_closed")
-    ("won't fix", 'being closed')
-    """
-    return "won't fix" if state == "wont_fix" else state.replace("_", " ")
-
-
-def last_day(until: datetime) -> str:
-    """The last day before a moment."""
-    return short_day(until - timedelta(microseconds=1))
-
-
-@dataclass(frozen=True, slots=True)
 class Life:
     """How a gap stands. `states` are all that hold, the most telling first. `owner`, `ticket` and `reason` are words of people:
     clean them where they are shown.
 
     `opened_at` is when a publication first listed it since it was last closed, None where none was noted; `last` is what the
-    latest one that did saw.
+    latest one that did saw. A gap that closed may have gone on under the ids `went_into`.
     """
 
     gap_id: str
@@ -110,6 +60,7 @@ class Life:
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     last: GapChange | None = None
+    went_into: tuple[str, ...] = ()
     events: tuple[GapEvent, ...] = ()
 
     @property
@@ -151,8 +102,8 @@ class Lives:
 
     @property
     def closed(self) -> list[Life]:
-        """The gaps that closed, the latest first."""
-        found = [one for one in self._lives.values() if one.closed_at is not None]
+        """The gaps that closed, the latest first; without those that go on under another id."""
+        found = [one for one in self._lives.values() if one.closed_at is not None and not one.went_into]
         return sorted(found, key=lambda one: (one.closed_at or datetime.min, one.gap_id), reverse=True)
 
 
@@ -176,27 +127,28 @@ def lives_of(
     now: datetime,
 ) -> Lives:
     """`changes` by gap and time, `decisions` in order, `links` the latest first, `exports` as what and when."""
-    record = _Record({}, {}, {}, {})
+    record = _Record({}, {}, {}, {}, {})
+    for what, at in exports:
+        record.exports.setdefault(what, []).append(at)
     for change in changes:
         record.changes.setdefault(change.gap_id, []).append(change)
     for decision in decisions:
         record.decisions.setdefault(decision.gap_id, []).append(decision)
     for link in links:
         record.links.setdefault(link.gap_id, []).append(link)
-    for what, at in exports:
-        record.exports.setdefault(what, []).append(at)
-    into = {link.other: link for link in reversed(links) if link.event == "merged"}
+        record.heirs.setdefault(link.other, []).append(link)
     ids = record.changes.keys() | record.decisions.keys() | record.links.keys()
-    return Lives({gap_id: _life(gap_id, record, into.get(gap_id), now) for gap_id in sorted(ids)})
+    return Lives({gap_id: _life(gap_id, record, now) for gap_id in sorted(ids)})
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """Everything that is known, by gap."""
+    """Everything that is known, by gap; `heirs` are links to it."""
 
     changes: dict[str, list[GapChange]]
     decisions: dict[str, list[GapDecisionRow]]
     links: dict[str, list[GapLink]]
+    heirs: dict[str, list[GapLink]]
     exports: dict[str, list[datetime]]
 
 
@@ -208,7 +160,7 @@ class _Standing:
     owner: GapDecisionRow | None = None
 
 
-def _life(gap_id: str, record: _Record, into: GapLink | None, now: datetime) -> Life:
+def _life(gap_id: str, record: _Record, now: datetime) -> Life:
     changes = record.changes.get(gap_id, [])
     starts = [one for one in changes if one.starts]
     last = changes[-1] if changes else None
@@ -238,7 +190,8 @@ def _life(gap_id: str, record: _Record, into: GapLink | None, now: datetime) -> 
         opened_at=opened_at,
         closed_at=closed_at,
         last=last,
-        events=_events(gap_id, record, standing, into, now),
+        went_into=tuple(dict.fromkeys(link.gap_id for link in _heirs(gap_id, record) if link.seen_at == closed_at)),
+        events=_events(gap_id, record, standing, now),
     )
 
 
@@ -271,9 +224,13 @@ def _is_over(status: GapDecisionRow, changes: Sequence[GapChange], now: datetime
     return False
 
 
-def _events(
-    gap_id: str, record: _Record, standing: _Standing, into: GapLink | None, now: datetime
-) -> tuple[GapEvent, ...]:
+def _heirs(gap_id: str, record: _Record) -> list[GapLink]:
+    """Links by which the gap went on under another id: it closed at the look that found them."""
+    closings = {one.gone_at for one in record.changes.get(gap_id, ()) if one.gone_at is not None}
+    return [link for link in record.heirs.get(gap_id, ()) if link.event in ON and link.seen_at in closings]
+
+
+def _events(gap_id: str, record: _Record, standing: _Standing, now: datetime) -> tuple[GapEvent, ...]:
     """The first first."""
     found: list[GapEvent] = []
     before: GapChange | None = None
@@ -290,8 +247,7 @@ def _events(
         before = one
     found += [GapEvent(at, "exported") for at in record.exports.get(gap_id, ())]
     found += [GapEvent(one.seen_at, one.event, text=one.other) for one in record.links.get(gap_id, ())]
-    if into is not None:
-        found.append(GapEvent(into.seen_at, "merged_into", text=into.gap_id))
+    found += [GapEvent(link.seen_at, ON[link.event], text=link.gap_id) for link in _heirs(gap_id, record)]
     found += [_decided(row) for row in record.decisions.get(gap_id, ())]
     # What came from other gaps is told as well: it is why this one stands as it does.
     found += [_decided(one) for one in (standing.status, standing.owner) if one is not None and one.gap_id != gap_id]
