@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -43,14 +44,16 @@ def layout(context: PageContext, selection: Selection) -> Any:
             ),
             _ingest_row(context, selection),
         )
+    asked = _asked(context, shown)
     return page(
         TITLE,
         question,
         verdict(shown.report.verdict, bad=shown.report.value is None),
         *not_read_line(context.store.atlases.foreign(shown.run.atlas_id)),
-        _numbers(context, selection, shown),
+        _numbers(context, selection, shown, asked),
         dmc.SimpleGrid(
-            [_coverage(context, selection, shown), _top_gaps(context, selection, shown)], cols={"base": 1, "md": 2}
+            [_coverage(context, selection, shown), _top_gaps(context, selection, shown, asked)],
+            cols={"base": 1, "md": 2},
         ),
         _alerts(context, selection),
     )
@@ -65,9 +68,8 @@ def _nothing() -> Any:
     )
 
 
-def _numbers(context: PageContext, selection: Selection, shown: Shown) -> Any:
+def _numbers(context: PageContext, selection: Selection, shown: Shown, asked: Sequence[GapRow]) -> Any:
     report, drift = shown.report, context.store.drift.latest()
-    asked = _asked(context, shown)
     marked = sum(gap.alert for gap in asked)
     return dmc.SimpleGrid(
         [
@@ -165,8 +167,7 @@ def _asked(context: PageContext, shown: Shown) -> list[GapRow]:
     return [gap for gap in shown.gaps if not lives.of(gap.gap_id).hidden]
 
 
-def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
-    asked = _asked(context, shown)
+def _top_gaps(context: PageContext, selection: Selection, shown: Shown, asked: Sequence[GapRow]) -> Any:
     rows = [
         [
             link(clean(gap.label), context.href("/gaps", selection, gap=gap.gap_id)),

@@ -119,28 +119,31 @@ _SIGHTING = shape(GapSighting)
 _LINK = shape(GapLink)
 _CHANGE = shape(GapChange)
 
+#: Only what the windows need goes through them; the rest of a row is joined to the few that changed.
 _CHANGES = f"""
 WITH looks AS (
     SELECT look_id, published_at, eval_set_ids, row_number() OVER (ORDER BY published_at, look_id) AS n FROM gap_looks
-), seen AS (
-    SELECT s.*, l.n, l.published_at AS seen_at, l.eval_set_ids,
-        coalesce(l.n - lag(l.n) OVER w <> 1, true) AS starts, lead(l.n) OVER w IS DISTINCT FROM l.n + 1 AS stops,
-        coalesce(s.ratio_low > 1 AND s.p_value <= {_BY_CHANCE}, false) AS growing
+), slim AS (
+    SELECT s.gap_id, l.n, s.low, s.high, coalesce(s.ratio_low > 1 AND s.p_value <= {_BY_CHANCE}, false) AS growing,
+        s.newly_covered > 0 AND s.newly_covered >= {_NEWLY_COVERED} * s.turns AS gained
     FROM gap_sightings s JOIN looks l ON l.look_id = s.look_id
-    WINDOW w AS (PARTITION BY s.gap_id ORDER BY l.n)
-), episodes AS (
-    SELECT *, sum(starts::INTEGER) OVER (PARTITION BY gap_id ORDER BY n) AS episode FROM seen
+), seen AS (
+    SELECT *, coalesce(n - lag(n) OVER w <> 1, true) AS starts, lead(n) OVER w IS DISTINCT FROM n + 1 AS stops
+    FROM slim WINDOW w AS (PARTITION BY gap_id ORDER BY n)
+), opened AS (
+    SELECT *, last_value(CASE WHEN starts THEN high END IGNORE NULLS) OVER w AS high_then
+    FROM seen WINDOW w AS (PARTITION BY gap_id ORDER BY n)
 ), marked AS (
-    SELECT *, (newly_covered > 0 AND newly_covered >= {_NEWLY_COVERED} * turns)
-        OR low > first_value(high) OVER (PARTITION BY gap_id, episode ORDER BY n) AS closing
-    FROM episodes
+    SELECT *, gained OR low > high_then AS closing FROM opened
 ), changed AS (
-    SELECT * FROM marked
+    SELECT gap_id, n, starts, stops, growing, closing FROM marked
     WINDOW w AS (PARTITION BY gap_id ORDER BY n)
     QUALIFY starts OR stops OR growing <> lag(growing) OVER w OR closing <> lag(closing) OVER w
 )
-SELECT c.*, after.published_at AS gone_at
-FROM changed c LEFT JOIN looks after ON c.stops AND after.n = c.n + 1 ORDER BY c.gap_id, c.n
+SELECT s.gap_id, s.topic_id, s.level, l.published_at AS seen_at, l.eval_set_ids, c.starts, c.growing, c.closing, s.turns,
+    s.share, s.coverage, s.low, s.high, later.published_at AS gone_at
+FROM changed c JOIN looks l ON l.n = c.n JOIN gap_sightings s ON s.look_id = l.look_id AND s.gap_id = c.gap_id
+LEFT JOIN looks later ON c.stops AND later.n = c.n + 1 ORDER BY c.gap_id, c.n
 """
 
 
