@@ -127,10 +127,10 @@ def closed_page(context: PageContext, selection: Selection, shown: Shown, life: 
     last = life.last
     seen = (
         f"When it was listed last it had {counted(last.turns, 'turn')}, and {last.coverage:.0%} of them were covered."
-        if last
+        if last and label  # of a topic of few users nothing is said
         else ""
     )
-    when = f"It closed on {short_day(life.closed_at)}: " if life.closed_at else "It is not listed any more: "
+    when = f"It closed on {short_day(life.closed_at)}: " if life.closed_at else ""
     return page(
         label or "A gap that closed",
         f"Gap {clean(life.gap_id)}",

@@ -85,7 +85,7 @@ def layout(context: PageContext, selection: Selection) -> Any:
     if gap is not None:
         return _gap_page(context, selection, shown, gap, lives.of(gap.gap_id))
     asked = selection.query.get("gap", "")
-    if asked in lives:
+    if lives.of(asked).closed_at is not None:
         return gap_life.closed_page(context, selection, shown, lives.of(asked))
     content: list[Any] = [verdict(shown.report.verdict, bad=shown.report.value is None)]
     content += not_read_line(context.store.atlases.foreign(shown.run.atlas_id))

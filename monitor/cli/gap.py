@@ -121,7 +121,7 @@ def _shown(store: Store, life: Life, least: int) -> tuple[str | None, list[GapEv
 def _print(life: Life, label: str | None, events: Sequence[GapEvent]) -> None:
     from monitor.coverage.gap_events import last_day
 
-    say(f"{life.gap_id}  {label or 'a topic that is not shown any more'}")
+    say(f"{life.gap_id}  {label or 'a topic that is not shown'}")
     say()
     closed = f" since {day(life.closed_at)}" if life.closed_at else ""
     until = f" until {last_day(life.until)}: {clean(life.reason or '')}" if life.until else ""

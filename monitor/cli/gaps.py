@@ -56,7 +56,8 @@ def gaps(
     state: Annotated[
         str | None,
         typer.Option(
-            metavar="STATE", help="Only those that are opened, growing, planned, closed, …: see `offmap gap`."
+            metavar="STATE",
+            help="opened, reopened, exported, growing, acknowledged, planned, being_closed, wont_fix or closed: only those.",
         ),
     ] = None,
     every_gap: Annotated[
@@ -198,8 +199,8 @@ def _print_closed(closed: Sequence[Life], labels: Mapping[str, str]) -> None:
     rows = [
         (
             day(one.closed_at) if one.closed_at else "–",
-            labels.get(one.gap_id, "a topic that is not shown any more"),
-            f"{one.last.turns:,}" if one.last else "–",
+            labels.get(one.gap_id, "a topic that is not shown"),
+            f"{one.last.turns:,}" if one.last and one.gap_id in labels else "–",
             clean(one.owner) if one.owner else "–",
             one.gap_id,
         )
@@ -276,7 +277,7 @@ def _life(
 
 def _closed(life: Life, labels: Mapping[str, str]) -> dict[str, Any]:
     """A gap that the latest publication does not list, with what was last seen of it."""
-    last = life.last
+    last = life.last if life.gap_id in labels else None  # of a topic of few users nothing is said
     seen = {
         "turns": last.turns if last else None,
         "share": last.share if last else None,

@@ -24,8 +24,9 @@ KINDS = ("acknowledge", "plan", "wont_fix", "reopen", "owner", "note")
 #: A share rises surely when its 90 % interval lies above 1 and so few rises among all topics of the level are chance.
 _BY_CHANCE = 0.05
 
-#: The eval set has gained items near a gap when they cover this share of its turns.
-_NEWLY_COVERED = 0.05
+#: The eval set has gained items near a gap when they cover this share of its turns. On the sample traffic (seed 20260302) three
+#: items of its own intent cover 0.3 and more, and those of other intents 0.07 at most.
+_NEWLY_COVERED = 0.1
 
 
 @dataclass(frozen=True, slots=True)

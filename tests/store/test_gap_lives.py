@@ -47,8 +47,8 @@ def test_changes_are_the_looks_at_which_something_changed(store: Store) -> None:
     look(store, 3, sighting(ratio=2.0, ratio_low=1.2, p_value=0.01))
     look(store, 4)
     look(store, 5, sighting())
-    look(store, 6, sighting(newly_covered=5))
-    look(store, 7, sighting(newly_covered=5))
+    look(store, 6, sighting(newly_covered=10))
+    look(store, 7, sighting(newly_covered=10))
     one = [change for change in store.gap_lives.changes() if change.gap_id == "g1"]
     days = [((change.seen_at - NOON).days, change.starts, change.growing, change.closing) for change in one]
     assert days == [
@@ -71,7 +71,7 @@ def test_what_grows_must_be_sure_and_what_closes_must_be_higher_than_it_opened(s
         1,
         sighting(low=0.31, high=0.5),
         sighting("g2", low=0.29),
-        sighting("g3", ratio=1.5, ratio_low=1.1, p_value=0.2, newly_covered=4),
+        sighting("g3", ratio=1.5, ratio_low=1.1, p_value=0.2, newly_covered=9),
     )
     last = {change.gap_id: change for change in store.gap_lives.changes()}
     assert {gap: (one.growing, one.closing) for gap, one in last.items()} == {
