@@ -17,7 +17,7 @@ from monitor.drift.windows import windows_before
 from monitor.published import compared_items
 from monitor.settings import Settings
 from monitor.store.atlases import TopicRow
-from monitor.store.gap_lives import GapChange, GapLink, GapLook, GapSighting
+from monitor.store.gap_lives import NEWLY_COVERED, GapChange, GapLink, GapLook, GapSighting
 from monitor.store.reports import CoverageRow, GapRow
 from monitor.store.runs import PublishedRun
 from monitor.store.store import Store
@@ -48,10 +48,16 @@ def see_gaps(store: Store, settings: Settings, run: PublishedRun, *, now: dateti
     gaps = [one for one in gaps if one.topic_id in topics]
     since = _still_open(store.gap_lives.changes())
     moved = _movements(store, settings, run, list(topics.values()), now) if gaps else {}
-    covered = _newly_covered(store, report, gaps, topics, since)
+    left = [one for one in since.values() if one.topic_id in topics and one.gap_id not in {gap.gap_id for gap in gaps}]
+    covered = _newly_covered(store, report, [*gaps, *left], topics, since)
     look = GapLook("", run.run_id, run.published_at, report.eval_set_ids)
     sightings = tuple(_sighting(one, topics, moved, covered) for one in gaps)
-    return Seen(look, sightings, tuple(_links(store, run, gaps, topics, since)))
+    links = _links(store, run, gaps, topics, since)
+    goes_on = {link.other for link in links if link.event != "split"}
+    for one in left:
+        if one.gap_id not in goes_on and covered.get(one.topic_id, 0) < NEWLY_COVERED * topics[one.topic_id].turns:
+            links.append(GapLink(one.gap_id, "by_itself", one.gap_id, run.published_at))
+    return Seen(look, sightings, tuple(links))
 
 
 def _sighting(
@@ -102,12 +108,12 @@ def _movements(
 def _newly_covered(
     store: Store,
     report: CoverageRow,
-    gaps: Sequence[GapRow],
+    gaps: Sequence[GapRow | GapChange],
     topics: Mapping[str, TopicRow],
     since: Mapping[str, GapChange],
 ) -> dict[str, int]:
     """By topic of a gap, its turns that are covered by items which no eval set had that was compared when the gap opened."""
-    opened_with: dict[tuple[str, ...], list[GapRow]] = {}
+    opened_with: dict[tuple[str, ...], list[GapRow | GapChange]] = {}
     for gap in gaps:
         opening = since.get(gap.gap_id)
         if opening is not None and opening.eval_set_ids != report.eval_set_ids:

@@ -29,6 +29,9 @@ _WHO = "app"
 _CLOSED = 30
 #: What the day of a won't-fix is until somebody chooses another.
 _ASKED_AGAIN = timedelta(days=90)
+_BY_ITSELF = (
+    "No eval item was added near it since it opened. Coverage is an estimate and traffic changes, so it may come back."
+)
 _COLOURS = {
     "closed": "green",
     "being_closed": "teal",
@@ -105,13 +108,16 @@ def folded(context: PageContext, selection: Selection, shown: Shown, lives: Live
         [
             link(labels[one.gap_id], context.href(_PATH, selection, gap=one.gap_id)),
             short_day(one.closed_at) if one.closed_at else "–",
+            "by itself" if one.by_itself else "items were added",
             clean(one.owner) if one.owner else "–",
         ]
         for one in closed
         if one.gap_id in labels
     ]
     if rows:
-        found.append(_fold(f"{counted(len(rows), 'gap')} that closed lately", table(["gap", "closed", "owner"], rows)))
+        found.append(
+            _fold(f"{counted(len(rows), 'gap')} that closed lately", table(["gap", "closed", "how", "owner"], rows))
+        )
     return found
 
 
@@ -136,6 +142,7 @@ def closed_page(context: PageContext, selection: Selection, shown: Shown, life: 
         f"Gap {clean(life.gap_id)}",
         back,
         empty(f"{when}the latest analysis does not list it", seen),
+        *([dmc.Text(_BY_ITSELF, size="sm", c="dimmed")] if life.by_itself and not life.went_into else []),
         *([dmc.Group([dmc.Text("It goes on as", size="sm"), *went_on], gap="xs")] if went_on else []),
         life_card(context, shown, life),
     )

@@ -149,6 +149,7 @@ def life_document(life: Life) -> dict[str, Any]:
         "until": life.until,
         "opened_at": life.opened_at,
         "closed_at": life.closed_at,
+        "by_itself": life.by_itself,
         "went_into": list(life.went_into),
     }
 

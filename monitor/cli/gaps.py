@@ -191,6 +191,7 @@ def _stands(life: Life) -> str:
 def _print_closed(closed: Sequence[Life], labels: Mapping[str, str]) -> None:
     columns = [
         Column("closed"),
+        Column("how"),
         Column("gap", shrinks=True),
         Column("turns", "right"),
         Column("owner", shrinks=True),
@@ -199,6 +200,7 @@ def _print_closed(closed: Sequence[Life], labels: Mapping[str, str]) -> None:
     rows = [
         (
             day(one.closed_at) if one.closed_at else "–",
+            "by itself" if one.by_itself else "items added",
             labels.get(one.gap_id, "a topic that is not shown"),
             f"{one.last.turns:,}" if one.last and one.gap_id in labels else "–",
             clean(one.owner) if one.owner else "–",

@@ -42,6 +42,7 @@ class GapEvent:
             "split": f"its topic split from that of {text}",
             "merged": f"the topic of {text} came in",
             "merged_into": f"goes on in {text}, into which its topic went",
+            "by_itself": "no eval item was added near it, so it may come back",
             "in_part": f"goes on as its part {text}",
             "in_whole": f"goes on as a part of {text}",
             "part": f"listed apart, before as a part of {text}",

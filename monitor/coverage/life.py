@@ -48,7 +48,8 @@ class Life:
     clean them where they are shown.
 
     `opened_at` is when a publication first listed it since it was last closed, None where none was noted; `last` is what the
-    latest one that did saw. A gap that closed may have gone on under the ids `went_into`.
+    latest one that did saw. A gap that closed may have gone on under the ids `went_into`, or
+    have closed `by_itself`: no eval item was added near it, and it may come back.
     """
 
     gap_id: str
@@ -61,6 +62,7 @@ class Life:
     closed_at: datetime | None = None
     last: GapChange | None = None
     went_into: tuple[str, ...] = ()
+    by_itself: bool = False
     events: tuple[GapEvent, ...] = ()
 
     @property
@@ -83,7 +85,7 @@ class Life:
         >>> Life("g1", ("planned", "growing", "opened")).words
         'planned, growing'
         """
-        first = state_words(self.state)
+        first = state_words(self.state) + (" by itself" if self.by_itself else "")
         return f"{first}, growing" if "growing" in self.states and self.state not in ("growing", "closed") else first
 
 
@@ -191,6 +193,8 @@ def _life(gap_id: str, record: _Record, now: datetime) -> Life:
         closed_at=closed_at,
         last=last,
         went_into=tuple(dict.fromkeys(link.gap_id for link in _heirs(gap_id, record) if link.seen_at == closed_at)),
+        by_itself=closed_at is not None
+        and any(link.event == "by_itself" and link.seen_at == closed_at for link in record.links.get(gap_id, ())),
         events=_events(gap_id, record, standing, now),
     )
 
@@ -203,7 +207,7 @@ def _standing(gap_id: str, record: _Record, until: datetime, above: frozenset[st
     for link in record.links.get(gap_id, ()):
         if status is not None and owner is not None:
             break
-        if link.seen_at > until or link.other in above:
+        if link.seen_at > until or link.other in above or link.other == gap_id:
             continue
         other = _standing(link.other, record, link.seen_at, above | {gap_id})
         hides = other.status is not None and other.status.kind == "wont_fix" and link.event in _INTO_ANOTHER
@@ -246,7 +250,10 @@ def _events(gap_id: str, record: _Record, standing: _Standing, now: datetime) ->
             found.append(GapEvent(one.gone_at, "closed"))
         before = one
     found += [GapEvent(at, "exported") for at in record.exports.get(gap_id, ())]
-    found += [GapEvent(one.seen_at, one.event, text=one.other) for one in record.links.get(gap_id, ())]
+    found += [
+        GapEvent(one.seen_at, one.event, text=one.other if one.other != gap_id else "")
+        for one in record.links.get(gap_id, ())
+    ]
     found += [GapEvent(link.seen_at, ON[link.event], text=link.gap_id) for link in _heirs(gap_id, record)]
     found += [_decided(row) for row in record.decisions.get(gap_id, ())]
     # What came from other gaps is told as well: it is why this one stands as it does.

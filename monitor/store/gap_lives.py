@@ -16,7 +16,7 @@ from monitor.records import short_hash
 from monitor.store.database import Database
 from monitor.store.rows import shape, values
 
-__all__ = ["KINDS", "GapChange", "GapDecisionRow", "GapLink", "GapLives", "GapLook", "GapSighting"]
+__all__ = ["KINDS", "NEWLY_COVERED", "GapChange", "GapDecisionRow", "GapLink", "GapLives", "GapLook", "GapSighting"]
 
 #: What can be decided about a gap. The last of the first four says how it stands, the last `owner` whose it is.
 KINDS = ("acknowledge", "plan", "wont_fix", "reopen", "owner", "note")
@@ -26,7 +26,7 @@ _BY_CHANCE = 0.05
 
 #: The eval set has gained items near a gap when they cover this share of its turns. On the sample traffic (seed 20260302) three
 #: items of its own intent cover 0.3 and more, and those of other intents 0.07 at most.
-_NEWLY_COVERED = 0.1
+NEWLY_COVERED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ class GapSighting:
 @dataclass(frozen=True, slots=True)
 class GapLink:
     """What a gap has to do with another one that is known: it `split` from it, or that one `merged` into it, by the lineage of
-    their topics; or it is a `part` of it, or the `whole` of it, since middle topics are gaps as a whole or by fine ones."""
+    their topics; or it is a `part` of it, or the `whole` of it, since middle topics are gaps as a whole or by fine ones.
+
+    A gap that closed `by_itself`, though no eval item was added near it, is linked to itself."""
 
     gap_id: str
     event: str
@@ -120,22 +122,25 @@ _SIGHTING = shape(GapSighting)
 _LINK = shape(GapLink)
 _CHANGE = shape(GapChange)
 
+#: Coverage that rises surely is none of a gap's doing when other items were added: their estimate is of all traffic together.
 #: Only what the windows need goes through them; the rest of a row is joined to the few that changed.
 _CHANGES = f"""
 WITH looks AS (
     SELECT look_id, published_at, eval_set_ids, row_number() OVER (ORDER BY published_at, look_id) AS n FROM gap_looks
 ), slim AS (
     SELECT s.gap_id, l.n, s.low, s.high, coalesce(s.ratio_low > 1 AND s.p_value <= {_BY_CHANCE}, false) AS growing,
-        s.newly_covered > 0 AND s.newly_covered >= {_NEWLY_COVERED} * s.turns AS gained
+        s.newly_covered > 0 AS gained, s.newly_covered >= {NEWLY_COVERED} * s.turns AS gained_much,
+        hash(l.eval_set_ids) AS compared
     FROM gap_sightings s JOIN looks l ON l.look_id = s.look_id
 ), seen AS (
     SELECT *, coalesce(n - lag(n) OVER w <> 1, true) AS starts, lead(n) OVER w IS DISTINCT FROM n + 1 AS stops
     FROM slim WINDOW w AS (PARTITION BY gap_id ORDER BY n)
 ), opened AS (
-    SELECT *, last_value(CASE WHEN starts THEN high END IGNORE NULLS) OVER w AS high_then
+    SELECT *, last_value(CASE WHEN starts THEN high END IGNORE NULLS) OVER w AS high_then,
+        last_value(CASE WHEN starts THEN compared END IGNORE NULLS) OVER w AS compared_then
     FROM seen WINDOW w AS (PARTITION BY gap_id ORDER BY n)
 ), marked AS (
-    SELECT *, gained OR low > high_then AS closing FROM opened
+    SELECT *, gained AND gained_much OR low > high_then AND (gained OR compared = compared_then) AS closing FROM opened
 ), changed AS (
     SELECT gap_id, n, starts, stops, growing, closing FROM marked
     WINDOW w AS (PARTITION BY gap_id ORDER BY n)

@@ -68,11 +68,12 @@ def test_exported_and_closed(analysed: Offmap) -> None:
     assert found["gaps"] == []
     closed = {one["id"]: one for one in found["closed"]}
     assert {first, second} <= closed.keys()
-    assert (closed[first]["state"], closed[first]["owner"]) == ("closed", "Ann")
+    assert (closed[first]["state"], closed[first]["by_itself"], closed[first]["owner"]) == ("closed", True, "Ann")
     assert closed[first]["turns"] > 0 and closed[first]["label"]
     assert first in analysed.done("gaps", "--state", "closed").out
     assert analysed.done("gaps", "--json").json["closed"] == []
-    assert "State:  closed since " in analysed.done("gap", first).out
+    assert "by itself" in analysed.done("gaps", "--all").out
+    assert "State:  closed by itself since " in analysed.done("gap", first).out
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ KEYS = {
     "state", "owner", "history",
 }  # fmt: skip
 EXTRA = {"share_low", "share_high", "rank", "conversations", "low", "high", "novelty", "alert", "risk"}
-LIFE = {"states", "ticket", "reason", "until", "opened_at", "closed_at", "went_into"}
+LIFE = {"states", "ticket", "reason", "until", "opened_at", "closed_at", "by_itself", "went_into"}
 
 
 def test_the_shape_of_the_gaps(built: Offmap) -> None:

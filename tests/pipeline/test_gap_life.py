@@ -90,7 +90,7 @@ def test_a_gap_closes_when_the_eval_set_has_it_and_opens_again_when_it_lost_it(s
     add_items(store, tmp_path, "garden", 12)
     run(store)
     assert gone not in {gap.gap_id for gap in gaps(store)}
-    assert life(store, gone).state == "closed"
+    assert (life(store, gone).state, life(store, gone).by_itself) == ("closed", False)
     assert life(store, stays).state == "opened"
     (tmp_path / "evals.jsonl").write_text(small + '{"item_id": "x", "prompt": "coupon code"}\n')
     keep(store, tmp_path / "evals.jsonl")
@@ -98,6 +98,15 @@ def test_a_gap_closes_when_the_eval_set_has_it_and_opens_again_when_it_lost_it(s
     again = life(store, gone)
     assert again.state == "reopened"
     assert [event.kind for event in again.events] == ["opened", "closed", "reopened"]
+
+
+def test_a_gap_that_closes_though_nothing_was_added_near_it_closed_by_itself(store: Store, tmp_path: Path) -> None:
+    added, other = of_subject(store, "garden").gap_id, of_subject(store, "keyboard").gap_id
+    add_items(store, tmp_path, "garden", 12)
+    strict = Settings().with_value("gaps.min_share", 0.9, source="test")
+    analyse(store, HashingEncoder(), strict, eval_sets=["shop"], clock=utc_now)
+    assert gaps(store) == []
+    assert [life(store, one).words for one in (added, other)] == ["closed", "closed by itself"]
 
 
 def test_a_gap_whose_part_the_eval_set_gained_is_being_closed(store: Store, tmp_path: Path) -> None:

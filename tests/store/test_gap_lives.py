@@ -26,8 +26,15 @@ def sighting(gap_id: str = "g1", **fields: object) -> GapSighting:
     return replace(row, **fields)  # type: ignore[arg-type]
 
 
-def look(store: Store, day: int, *sightings: GapSighting, links: tuple[GapLink, ...] = (), run: str = "") -> bool:
-    return store.gap_lives.note(GapLook("", run or f"run{day}", NOON + day * DAY, ("e1",)), sightings, links)
+def look(
+    store: Store,
+    day: int,
+    *sightings: GapSighting,
+    links: tuple[GapLink, ...] = (),
+    run: str = "",
+    compared: tuple[str, ...] = ("e1",),
+) -> bool:
+    return store.gap_lives.note(GapLook("", run or f"run{day}", NOON + day * DAY, compared), sightings, links)
 
 
 def test_decisions_come_back_in_order(store: Store) -> None:
@@ -79,6 +86,12 @@ def test_what_grows_must_be_sure_and_what_closes_must_be_higher_than_it_opened(s
         "g2": (False, False),
         "g3": (False, False),
     }
+
+
+def test_items_of_other_subjects_close_nothing(store: Store) -> None:
+    look(store, 0, sighting(), sighting("g2"))
+    look(store, 1, sighting(low=0.31), sighting("g2", low=0.31, newly_covered=1), compared=("e2",))
+    assert {one.gap_id: one.closing for one in store.gap_lives.changes()} == {"g1": False, "g2": True}
 
 
 def test_the_same_run_again_is_no_look(store: Store) -> None:

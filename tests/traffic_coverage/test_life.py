@@ -169,6 +169,18 @@ def test_the_history_names_other_gaps_and_tells_of_alerts() -> None:
     ]  # fmt: skip
 
 
+def test_a_gap_that_closed_though_nothing_was_added_says_so() -> None:
+    link = GapLink("g1", "by_itself", "g1", START + 2 * DAY)
+    found = life(change(0, gone=2), link, decision(1, "owner", value="Ann"))
+    assert (found.by_itself, found.words, found.owner, found.went_into) == (True, "closed by itself", "Ann", ())
+    assert [one.words for one in found.events if one.kind == "by_itself"] == [
+        "no eval item was added near it, so it may come back"
+    ]
+    again = life(change(0, gone=2), link, change(5))
+    assert (again.by_itself, again.words) == (False, "reopened")
+    assert not life(change(0, gone=2), link, change(5, gone=6)).by_itself
+
+
 def test_closed_gaps_come_the_latest_first() -> None:
     rows = [change(0, "g1", gone=2), change(0, "g2"), change(0, "g3", gone=4)]
     found = lives_of(rows, [], [], [], now=START)
