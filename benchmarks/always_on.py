@@ -66,6 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replays", type=int, default=200)
     parser.add_argument("--vectors", type=Path, help="folder with clinc.npz and banking.npz, rather than encoding here")
+    parser.add_argument("--part", choices=("table", "conversations"), help="renew this part of the result only")
     arguments = parser.parse_args()
     data = Path(os.environ.get("OFFMAP_DATA", ROOT.parent / "shared" / "data"))
     if not (data / "clinc150").is_dir() or not (data / "banking77").is_dir():
@@ -76,7 +77,16 @@ def main() -> int:
         if arguments.vectors is None
         else tuple(_given(arguments.vectors / f"{name}.npz", title) for name, title in _FILES)
     )
-    result: dict = {"budget_turns": BUDGET, "replays": arguments.replays, "seeds_from": FIRST_SEED, "table": []}
+    result: dict = {"budget_turns": BUDGET, "replays": arguments.replays, "seeds_from": FIRST_SEED}
+    if arguments.part and RESULT.exists():
+        result = json.loads(RESULT.read_text("utf-8"))
+    if arguments.part != "table":
+        result["conversations"] = [conversations(texts, arguments.replays // 2) for texts in sets]
+        print(json.dumps(result["conversations"]), flush=True)
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    if arguments.part == "conversations":
+        return 0
+    result["table"] = []
     for texts in sets:
         for size in SIZES:
             started = time.perf_counter()
@@ -234,6 +244,88 @@ def ours(worlds: list[World], streams: list[Stream], turns: int) -> list[int]:
         if (alarm >= 0).all():
             break
     return alarm.tolist()
+
+
+def conversations(texts: Texts, replays: int, size: int = 500, turns: int = 3) -> dict:
+    """Null replays of conversations of three turns about one thing: a bet a conversation, and a bet a turn for comparison.
+
+    The budget is 5,000 of what is bet on. A conversation is a text with its two nearest of the same intent, from the half of
+    the texts that its side has.
+    """
+    found: dict[str, list[int]] = {}
+    for start in range(0, replays, BATCH):
+        seeds = range(FIRST_SEED + start, FIRST_SEED + min(start + BATCH, replays))
+        talks = [talk_world(texts, size, turns, seed) for seed in seeds]
+        rng = np.random.default_rng(start)
+        rows = [rng.integers(len(one.usual.topics), size=3 * BUDGET) for one, _ in talks]
+        whole = [one for one, _ in talks]
+        single = [one for _, one in talks]
+        streams = [
+            Stream(
+                one.usual.topics[row],
+                one.usual.bins(one.edges)[row],
+                one.usual.novelty[row],
+                rng.random(len(row)) < NEGATIVE,
+            )
+            for one, row in zip(whole, rows, strict=True)
+        ]
+        parts = [(row[:BUDGET, None] * turns + np.arange(turns)).ravel() for row in rows]
+        by_turn = [
+            Stream(
+                one.usual.topics[row],
+                one.usual.bins(one.edges)[row],
+                one.usual.novelty[row],
+                rng.random(len(row)) < NEGATIVE,
+            )
+            for one, row in zip(single, parts, strict=True)
+        ]
+        add(
+            found,
+            {
+                "a_bet_a_conversation": ours(whole, streams, 3 * BUDGET),
+                "a_bet_a_turn": ours(single, by_turn, 3 * BUDGET),
+            },
+        )
+    lengths = {name: run_length(np.array(values)) for name, values in found.items()}
+    return {"data": texts.name, "reference": size, "turns_each": turns, "replays": replays, **lengths}
+
+
+def talk_world(texts: Texts, size: int, turns: int, seed: int) -> tuple[World, World]:
+    """The same conversations counted whole, and turn by turn."""
+    rng = np.random.default_rng(seed)
+    labels = texts.labels.astype(str)
+    order = rng.permutation(len(labels))
+    sides = []
+    for half, number in ((order[: len(order) // 2], size), (order[len(order) // 2 :], 2_500)):
+        said = []
+        for opening in rng.choice(half, number, replace=False):
+            alike = half[labels[half] == labels[opening]]
+            said.append(alike[np.argsort(-(texts.vectors[alike] @ texts.vectors[opening]))[:turns]])
+        sides.append(np.concatenate(said))
+    vectors, coming = texts.vectors[sides[0]], texts.vectors[sides[1]]
+    topics = leiden_communities(topic_graph(vectors, k=15), resolutions=(0.0, 0.0, 0.0), seed=1).middle.astype(np.int64)
+    own = np.repeat(np.arange(size, dtype=np.uint64), turns)
+    theirs = np.repeat(np.arange(2_500, dtype=np.uint64) + size, turns)
+    marks = Landmarks.of(vectors, topics, own)
+    worlds = []
+    for reference, usual in (
+        (marks.place(vectors, own), marks.place(coming, theirs)),
+        (turn_by_turn(marks, vectors, own), turn_by_turn(marks, coming, theirs)),
+    ):
+        negatives = int(rng.binomial(len(reference.topics), NEGATIVE))
+        worlds.append(World(int(topics.max()) + 1, reference.edges(), reference, usual, usual, usual, negatives))
+    return worlds[0], worlds[1]
+
+
+def turn_by_turn(marks: Landmarks, vectors: np.ndarray, conversations: np.ndarray) -> Placed:
+    """Each turn on its own, though none has its own conversation for a neighbour."""
+    parts = []
+    step = int((conversations == conversations[0]).sum())
+    for place in range(step):
+        parts.append(marks.place(vectors[place::step], conversations[place::step]))
+    novelty = np.stack([one.novelty for one in parts], axis=1).ravel()
+    topics = np.stack([one.topics for one in parts], axis=1).ravel()
+    return Placed(np.arange(len(novelty), dtype=np.uint64), novelty, topics)
 
 
 def plug_in(hits: np.ndarray, rates: np.ndarray) -> list[int]:

@@ -8,7 +8,8 @@ docs/decisions/0026. The reference stays through refits: it would take up a slow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -29,8 +30,9 @@ from monitor.store.atlases import AtlasRow
 from monitor.store.lookouts import LookoutRow
 from monitor.store.rows import values
 from monitor.store.store import Store
+from monitor.wording import counted, short_day
 
-__all__ = ["MONTH", "Lookout"]
+__all__ = ["MONTH", "Lookout", "Standing", "standing"]
 
 MONTH = timedelta(days=30)
 
@@ -43,6 +45,42 @@ _LEAST_RUN = 1_000
 #: A pause of the traffic counts as no more than this.
 _PAUSE = timedelta(days=1)
 _EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the lookout stands, in words and as a number: `share` of what an alarm takes, nan while it does not bet.
+
+    `parts` are the shares of the families by their names.
+    """
+
+    words: str
+    share: float
+    parts: Mapping[str, float]
+
+
+_FAMILIES = {"novelty": "new subjects", "topics": "topics asked more often", "negative": "replies that go wrong"}
+
+
+def standing(row: LookoutRow | None, settings: Settings) -> Standing:
+    """What is shown of it; `row` is None before there is traffic enough."""
+    if row is None:
+        days = counted(settings.alerts.settle_days, "day")
+        words = f"`offmap serve` begins to watch when the traffic spans {days} and {FEWEST} conversations are analysed."
+        return Standing(words, math.nan, {})
+    if not row.encoder:
+        return Standing("The change is accepted: the next look pins another reference.", math.nan, {})
+    watched = f"{counted(row.conversations, 'conversation')} since {row.since:%H:%M} on {short_day(row.since)} (UTC)"
+    known = int(np.sum(row.state["counts"]))
+    if known < FEWEST:
+        return Standing(
+            f"Learning what is usual: {known} of {FEWEST} conversations since the last change.", math.nan, {}
+        )
+    limit = 1 / settings.drift.false_alarms_per_month
+    parts = {_FAMILIES[name]: row.evidence[name] / limit for name in FAMILIES}
+    share_ = sum(parts.values())
+    words = f"Watched {watched}, against {row.reference:,} before: evidence of a change is {share_:.2f} of 1."
+    return Standing(words, share_, parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +126,8 @@ class Lookout:
         until = now - timedelta(minutes=self._settings.drift.conversation_minutes)
         row = self._store.lookouts.read()
         if row is None or row.encoder != atlas.encoder or (now - row.pinned_at > _REFERENCE and self._usual(row)):
-            return self._pin(atlas, now, until)
+            changed_at = row.since if row is not None and (row.alarms or not row.encoder) else None
+            return self._pin(atlas, now, until, changed_at)
         if until <= row.after:
             return ""
         turns = self._turns(atlas, row.after, until)
@@ -170,7 +209,8 @@ class Lookout:
             rows = np.flatnonzero(since & of_it[: at + 1])
         return tuple(int(key) for key in coming.first[rows[::-1][:_EXAMPLES]])
 
-    def _pin(self, atlas: AtlasRow, now: datetime, until: datetime) -> str:
+    def _pin(self, atlas: AtlasRow, now: datetime, until: datetime, changed_at: datetime | None) -> str:
+        """Landmarks of the last weeks; what is usual is what came after the last change that is known."""
         span = self._store.turns.span()
         if span is None or span.end - span.start < timedelta(days=self._settings.alerts.settle_days):
             return ""
@@ -185,7 +225,12 @@ class Lookout:
         usual = self._read(atlas, turns, marks)
         placed = Placed(usual.keys, usual.novelty, usual.topics)
         edges = placed.edges()
-        detector = Detector.of(placed.counts(edges, len(names)), np.array([usual.negative.sum()], np.float64))
+        since = np.array([changed_at is None or one >= changed_at for one in usual.began], bool)
+        detector = Detector.of(
+            placed.among(since).counts(edges, len(names)), np.array([usual.negative[since].sum()], np.float64)
+        )
+        if not detector.betting[0]:
+            detector = detector.restarted()
         row = LookoutRow(
             pinned_at=now,
             encoder=atlas.encoder,

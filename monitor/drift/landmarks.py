@@ -30,6 +30,10 @@ class Placed:
     novelty: NDArray[np.float64]
     topics: NDArray[np.int64]
 
+    def among(self, kept: NDArray[np.bool_]) -> Placed:
+        """Those that are kept."""
+        return Placed(self.conversations[kept], self.novelty[kept], self.topics[kept])
+
     def edges(self) -> NDArray[np.float64]:
         """Where the bins end, of conversations of the reference."""
         return np.quantile(self.novelty, BINS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -101,13 +101,18 @@ class Lookouts:
             [recipe],
         )
 
-    def accept(self) -> bool:
-        """What comes now is the new usual: the next look pins another reference. False when nothing was pinned."""
+    def accept(self, at: datetime) -> bool:
+        """What comes from now on is usual: the next look pins another reference. False when none is pinned.
+
+        The row stays, of no encoder, until then.
+        """
         with self._database.transaction():
-            there = self.read() is not None
+            row = self.read()
+            if row is None:
+                return False
             self._database.execute("DELETE FROM lookouts")
-            self._database.execute("DELETE FROM lookout_turns")
-        return there
+            self._database.insert("lookouts", _ROW.table([replace(row, encoder="", since=at)]))
+        return True
 
     def conversations(
         self,

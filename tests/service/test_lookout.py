@@ -11,7 +11,7 @@ import pytest
 
 from monitor.assignment import Assigner
 from monitor.encoding.hashing import HashingEncoder
-from monitor.lookout import Lookout
+from monitor.lookout import Lookout, standing
 from monitor.pipeline import analyse
 from monitor.records import Turn
 from monitor.settings import Settings
@@ -171,12 +171,24 @@ def test_an_accepted_change_is_the_new_reference(shop: Shop) -> None:
     for _ in range(40):
         shop.talk(SWIMMING)
     shop.look()
-    assert shop.store.lookouts.accept()
+    assert shop.store.lookouts.accept(shop.clock())
+    assert "accepted" in standing(shop.store.lookouts.read(), shop.settings).words
     assert shop.look() == f"watching from {REFERENCE + 40} conversations on"
-    for _ in range(40):
-        shop.talk(SWIMMING if shop.rng.random() < 0.1 else str(shop.rng.choice(SUBJECTS)))
-    assert shop.look() == "40 conversations"
-    assert not Shop.lookout(shop).look()
+    for _ in range(400):
+        shop.talk(SWIMMING if shop.rng.random() < 0.5 else str(shop.rng.choice(SUBJECTS)))
+        if shop.number == REFERENCE + 240:
+            assert shop.look() == "200 conversations"
+            assert standing(shop.store.lookouts.read(), shop.settings).words.startswith(
+                "Learning what is usual: 200 of"
+            )
+    assert shop.look() == "200 conversations"  # half of them swim, as is usual now
+    found = standing(shop.store.lookouts.read(), shop.settings)
+    assert 0 < found.share < 1 and set(found.parts) == {
+        "new subjects",
+        "topics asked more often",
+        "replies that go wrong",
+    }
+    assert found.words.startswith("Watched 400 conversations since ")
 
 
 def test_it_waits_for_topics_and_for_traffic_enough(tmp_path: Path, settings: Settings) -> None:
