@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from monitor.drift.detector import Change
 from monitor.records import short_hash
 from monitor.store.alerts import AlertRow
-from monitor.wording import counted, short_day
+from monitor.wording import counted, share, short_day
 
 __all__ = ["Seen", "changed"]
 
@@ -44,9 +44,11 @@ def changed(seen: Seen, at: datetime) -> AlertRow:
     if change.family == "topics":
         title = f"{title}: {seen.label}" if seen.label else "One subject is asked more often"
     about = "are about one subject" if change.family == "topics" and not seen.label else _OF[change.family]
+    if change.family == "novelty" and change.topic >= 0:
+        about += f", nearest to {seen.label}" if seen.label else ", and of one kind"
     text = (
-        f"Of the {counted(change.conversations, 'conversation')} since {_moment(seen.began)} {hits:.0%} {about}; "
-        f"{change.usual:.0%} are usual."
+        f"Of the {counted(change.conversations, 'conversation')} since {_moment(seen.began)} {share(hits)} {about}; "
+        f"{share(change.usual)} are usual."
     )
     facts = [("Seems to have begun", _moment(seen.began))]
     if change.family == "novelty" and seen.label:

@@ -35,8 +35,8 @@ _ON_WHOLE, _ON_CELLS, _ON_NEGATIVE = 0.4, 0.4, 0.2
 class Change:
     """What the strongest bet of a family saw since the change seems to have begun, at the time `since`.
 
-    `hits` of `conversations` are of its kind: far, of the topic (-1 for none in particular), or with a negative signal; usually
-    that is the share `usual`.
+    `hits` of `conversations` are of its kind: far, of the topic (-1 for none in particular), both, or with a negative signal;
+    usually that is the share `usual`.
     """
 
     family: str
@@ -45,6 +45,11 @@ class Change:
     hits: int
     usual: float
     topic: int
+
+    @property
+    def grown(self) -> float:
+        """The share since then less the usual one."""
+        return self.hits / max(self.conversations, 1) - self.usual
 
 
 @dataclass(slots=True)
@@ -161,18 +166,28 @@ class Detector:
         if family == "negative":
             best = int(self.negative.best[stream].argmax())
             return self._seen("negative", self.negative, (stream, best), float(self.negatives[stream]), number, -1)
-        of_topics = self.counts[stream].sum(axis=1), self.counts[stream, :, FAR:].sum(axis=1)
-        kind = 1 if family == "novelty" else 0
-        topic, share = np.unravel_index(int(self.cells.best[stream, kind].argmax()), self.cells.best.shape[2:])
-        on_cell = (stream, kind, int(topic), int(share))
         if family == "topics":
-            return self._seen(family, self.cells, on_cell, float(of_topics[0][topic]), number, int(topic))
+            found = self._of_topic(stream, 0, self._strongest(stream, 0))
+            far = self._of_topic(stream, 1, found.topic)
+            # Something new has a topic that it is nearest to; it is new all the same when most of what grew there is far.
+            return far if far.grown >= found.grown / 2 else found
         bets = [place for place, bet in enumerate(WHOLE) if bet.far]
         on_whole = (stream, max(bets, key=lambda place: float(self.whole.best[stream, place])))
-        # The new may lie anywhere; where one topic is near to most of it, that is said.
-        strongest = self.cells.best[on_cell] > self.whole.best[on_whole]
-        far = float(of_topics[1].sum())
-        return self._seen(family, self.whole, on_whole, far, number, int(topic) if strongest else -1)
+        topic = self._strongest(stream, 1)
+        if self.cells.best[stream, 1, topic].max() > self.whole.best[on_whole]:
+            return self._of_topic(stream, 1, topic)
+        all_far = float(self.counts[stream, :, FAR:].sum())
+        return self._seen(family, self.whole, on_whole, all_far, number, -1)
+
+    def _strongest(self, stream: int, kind: int) -> int:
+        return int(self.cells.best[stream, kind].max(axis=1).argmax())
+
+    def _of_topic(self, stream: int, kind: int, topic: int) -> Change:
+        """The change of a topic, or where `kind` is 1 of what is far in it."""
+        place = (stream, kind, topic, int(self.cells.best[stream, kind, topic].argmax()))
+        hits = float(self.counts[stream, topic, FAR * kind :].sum())
+        family = "novelty" if kind else "topics"
+        return self._seen(family, self.cells, place, hits, float(self.number[stream]), topic)
 
     def _seen(
         self, family: str, kind: Evidence, place: tuple[int, ...], hits: float, number: float, topic: int

@@ -145,7 +145,7 @@ def test_a_new_subject_is_told_once_with_when_it_began(shop: Shop) -> None:
     assert "1 alerts" in shop.look()
     (alert,) = [one for one in shop.store.alerts.read() if one.kind == "lookout"]
     assert alert.subject == "novelty" and alert.title == "New subjects"
-    assert "are far from anything in the reference; " in alert.content.text
+    assert "are far from anything in the reference" in alert.content.text
     told = dict(alert.content.facts)["Seems to have begun"]
     assert abs(datetime.strptime(f"2026 {told}", "%Y %H:%M on %d %b (UTC)") - began) < timedelta(minutes=20)
     assert all("swimming" in turn.user_text for turn in shop.store.turns.fetch(alert.content.examples))
@@ -163,7 +163,11 @@ def test_replies_that_go_wrong_are_told(shop: Shop) -> None:
         shop.talk(str(shop.rng.choice(SUBJECTS)), score=-1 if shop.rng.random() < 0.4 else None)
     assert "1 alerts" in shop.look()
     alert = next(one for one in shop.store.alerts.read() if one.kind == "lookout")
-    assert alert.subject == "negative" and "0% are usual" in alert.content.text
+    assert (
+        alert.subject == "negative"
+        and alert.content.text.endswith("0% are usual.")
+        and "sign that a reply failed" in alert.content.text
+    )
 
 
 def test_an_accepted_change_is_the_new_reference(shop: Shop) -> None:
