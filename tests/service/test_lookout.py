@@ -14,6 +14,8 @@ from monitor.encoding.hashing import HashingEncoder
 from monitor.lookout import Lookout, standing
 from monitor.pipeline import analyse
 from monitor.records import Turn
+from monitor.service.duties import Duties
+from monitor.service.worker import Worker
 from monitor.settings import Settings
 from monitor.store import Store
 from tests.hand_clock import HandClock
@@ -219,3 +221,14 @@ def test_forgetting_takes_turns_out_of_the_reference(shop: Shop) -> None:
     assert 0 < after < max(before, REFERENCE)
     shop.usual(5)
     assert shop.look() == "5 conversations"
+
+
+def test_the_service_looks_after_it_has_given_topics(shop: Shop) -> None:
+    duties = Duties(shop.store, shop.settings, Worker({}), clock=shop.clock, local_url="")
+    shop.clock.wait(3_600)
+    assert duties.looking_out().run() == f"watching from {REFERENCE} conversations on"
+    shop.usual(3)
+    shop.clock.wait(3_600)
+    assert duties.looking_out().run() == ""  # they have none yet
+    assert duties.assigning().run() == "3 turns"
+    assert duties.looking_out().run() == "3 conversations"

@@ -53,7 +53,10 @@ def test_the_reference_goes_with_its_turns(store: Store) -> None:
     store.lookouts.pin(ROW, reference(*keys))
     store.lookouts.pin(ROW, reference(*keys, 7))  # one that was forgotten meanwhile
     found = store.lookouts.reference(ROW.recipe).to_pylist()
-    assert {(row["turn_key"], row["text_hash"], row["topic"]) for row in found} == {(keys[0], b"a", 1), (keys[1], b"b", 1)}
+    assert {(row["turn_key"], row["text_hash"], row["topic"]) for row in found} == {
+        (keys[0], b"a", 1),
+        (keys[1], b"b", 1),
+    }
     store.deletion.forget(user="ann", at=NOON + timedelta(days=1))
     assert [row["turn_key"] for row in store.lookouts.reference(ROW.recipe).to_pylist()] == [keys[1]]
 
