@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo, available_timezones
@@ -79,6 +80,18 @@ def no_time_zone(name: str) -> str:
             f"is {name!r}, which is no time zone{f'; did you mean {close[0]}?' if close else ': such as Europe/Berlin'}"
         )
     return ""
+
+
+def no_window(text: str) -> str:
+    """Why a text is refused that is no window; empty for one that is, and for none."""
+    if not text:
+        return ""
+    start, _, end = text.partition("/")
+    try:
+        in_order = datetime.fromisoformat(start) < datetime.fromisoformat(end)
+    except (ValueError, TypeError):
+        in_order = False
+    return "" if in_order else f"is {text!r}, which is no window START/END, such as 2026-03-01/2026-03-15"
 
 
 def key_within(variable: str) -> Callable[[str], str]:
@@ -318,6 +331,11 @@ class DriftSettings:
         "the lookout takes a conversation so long after its first turn, with what was said until then",
         low=1,
         high=1440,
+    )
+    pinned: str = _setting(
+        "",
+        "a reference that stays, START/END, such as 2026-03-01/2026-03-15: every analysis compares with it too",
+        refused=no_window,
     )
 
 

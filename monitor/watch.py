@@ -16,7 +16,7 @@ from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings
 from monitor.alerts.rules import Decision, Finding, Policy, adopt, decide, sum_up
 from monitor.atlas.assembly import microseconds, moment
 from monitor.clock import Clock
-from monitor.drift.comparison import compare_windows
+from monitor.drift.comparison import PINNED, compare_windows
 from monitor.drift.look import Look, read_look
 from monitor.encoding.encoder import Encoder
 from monitor.naming.naming import Naming, name_topics
@@ -76,7 +76,8 @@ def watch(
     def look_once() -> _Seen:
         look = read_look(store, settings, analysis.run)
         drift = [compare_windows(store, settings, look, clock=clock)]
-        drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in eval_sets]
+        pinned = [PINNED] if settings.drift.pinned else []
+        drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in (*pinned, *eval_sets)]
         # Seen through another encoder, the turns of the last look are no news.
         old = before.window_end if before is not None and before.encoder != look.atlas.encoder else None
         return _Seen(look, tuple(drift), _decide(store, settings, look, drift[0], clock(), old))

@@ -29,6 +29,10 @@ def drift(
     against: Annotated[
         str | None, typer.Option(metavar="NAME", help="Compare with this eval set instead of a window.")
     ] = None,
+    pinned: Annotated[bool, typer.Option("--pinned", help="Compare with the window of drift.pinned.")] = False,
+    also: Annotated[
+        list[str] | None, typer.Option(metavar="TEST", help="Add a test: energy, classifier or evidently.")
+    ] = None,
     descriptors: Annotated[
         bool, typer.Option("--descriptors", help="Add lengths, latency, cost and feedback, by Evidently.")
     ] = False,
@@ -41,27 +45,40 @@ def drift(
 ) -> None:
     """Say whether the traffic changed, and what carries the change.
 
-    Three permutation tests and one verdict; topics are corrected for how many there are.
+    Permutation tests with one verdict; topics are corrected for how many there are.
     """
     from dataclasses import replace
 
-    from monitor.drift.comparison import compare_windows, default_windows
+    from monitor.drift.comparison import PINNED, compare_windows, default_windows, pinned_window
+    from monitor.drift.family import ON_REQUEST
     from monitor.drift.look import read_look
 
-    if against is not None and reference is not None:
-        raise UsageError("drift takes --reference or --against, and not both")
+    if (against is not None) + (reference is not None) + pinned > 1:
+        raise UsageError("drift takes one of --reference, --pinned and --against")
+    for name in also or ():
+        if name not in ON_REQUEST:
+            raise UsageError(f"--also {name}: there is no such test; choose from {', '.join(ON_REQUEST)}")
     settings = read_settings(context, store)
     with open_store(settings) as opened:
         look = read_look(opened, settings, published_run(opened))
         chosen = parse_window(current, "--current"), parse_window(reference, "--reference")
         row = compare_windows(
-            opened, settings, look, current=chosen[0], reference=chosen[1], against=against, clock=utc_now
+            opened,
+            settings,
+            look,
+            current=chosen[0],
+            reference=chosen[1],
+            against=PINNED if pinned else against,
+            also=tuple(also or ()),
+            clock=utc_now,
         )
         if descriptors or html is not None:
             from monitor.drift.descriptors import describe_windows
 
             tested, usual = default_windows(look, settings, utc_now, chosen[0])
-            found = describe_windows(opened, settings, tested, chosen[1] or usual, html=html)
+            found = describe_windows(
+                opened, settings, tested, chosen[1] or (pinned_window(settings) if pinned else None) or usual, html=html
+            )
             row = replace(row, body={**row.body, "descriptors": found})
         with opened.transaction():
             if opened.turns.gone(look.keys):
@@ -101,9 +118,18 @@ def _print(row: DriftRow, limit: int) -> None:
         print_table(columns, rows)
         say()
         say("Change: in points of the traffic. p: the chance of so large a change of any topic when nothing changed.")
-        say("Part: of all changes on the topic's level. Topics marked ! moved.")
+        say("Part: of the whole change; what no topic carries is left over. Topics marked ! moved.")
+    for mix in row.body.get("mixes", []):
+        name = mix["attribute"].replace("_", " ")
+        values = ", ".join(
+            f"{clean(one['value'])} {share(one['before'])} to {share(one['after'])} (part {one['contribution']:.0%})"
+            for one in mix["values"][:limit]
+        )
+        say(f"{name}: {values}; p of the mix {mix['p_value']:.3f}")
     for test in row.body["tests"]:
-        say(f"{test['name']}: p {test['p_value']:.3f}, effect {test['effect']:.3f} ({test['meaning']})")
+        p = "" if test["p_value"] is None else f"p {test['p_value']:.3f}, "
+        reach = "" if test["low"] is None else f" ({test['low']:.3f} to {test['high']:.3f})"
+        say(f"{test['name']}: {p}effect {test['effect']:.3f}{reach}: {test['meaning']}")
     for one in row.body.get("descriptors", []):
         say(f"{one['name']}: {one['before']:.4g} before, {one['after']:.4g} after {one['unit']}".rstrip())
 

@@ -1,10 +1,9 @@
-"""A comparison of the current window with the one before it, or with an eval set, and its verdict in plain words."""
+"""A comparison of the current window with the one before it, a pinned one, or an eval set, and its verdict in plain words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,16 @@ from monitor.atlas.assembly import microseconds
 from monitor.atlas.assignment import Anchors, assign_texts
 from monitor.atlas.languages import foreign_texts
 from monitor.clock import Clock
+from monitor.drift.attribution import attribute
+from monitor.drift.family import ALWAYS, MEANINGS, run_tests
 from monitor.drift.look import Look
-from monitor.drift.mmd import mmd
-from monitor.drift.neighbourhood import neighbourhood
-from monitor.drift.sample import DriftResult, Sample, thinned
+from monitor.drift.mix import Mix, like_strata, mixes
+from monitor.drift.pool import DriftResult, pooled
+from monitor.drift.sample import Sample, thinned
+from monitor.drift.seasons import HOURS_OF_WEEK, hour_of_week, hours_between
 from monitor.drift.shares import ShareChange, share_changes
+from monitor.drift.statement import Statement
+from monitor.drift.verdict import WEIGHTS, combined
 from monitor.drift.windows import windows_before
 from monitor.encoding.languages import known_languages
 from monitor.encoding.recipe import EVAL_PROMPT, text_hash
@@ -28,38 +32,47 @@ from monitor.records import EvalSet, Window, short_hash
 from monitor.settings import Settings
 from monitor.store.drift import DriftRow
 from monitor.store.store import Store
-from monitor.wording import short_day
 
-__all__ = ["WINDOW", "compare_windows", "default_windows"]
+__all__ = ["PINNED", "WINDOW", "compare_windows", "default_windows", "pinned_window"]
 
 
-#: The reference of a comparison with the window before.
-WINDOW = "window"
+#: The reference of a comparison with the window before, and with the pinned one.
+WINDOW, PINNED = "window", "pinned"
 
 #: More turns of a window than this are sampled by conversation: the tests lose no power that matters.
 _MOST_TURNS = 20_000
 
-#: Topics that a verdict names.
-_NAMED = 3
-
 #: Without a topic that moved, a change is worth an alarm from this share of turns on that changed topic.
 _LEAST_EFFECT = 0.05
 
-_MEANINGS = {
-    "distribution": "texts as a whole: distance of the two windows' means in the space of a kernel (MMD)",
-    "neighbours": "new subjects: how many more neighbours of current turns than expected are current too",
-    "shares": "popularity: the share of turns that would have to change topic to undo the change, beyond chance",
-}
+#: A mix explains a change only where so much of the current window can be compared within it.
+_MOST_OF_IT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """The samples, and how the reference is called."""
+    """The samples, where their turns stand in the look (none for eval items), and how the reference is called. `like` says that
+    only the reference's like hours are compared."""
 
     reference: Sample
     current: Sample
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]]
     name: str
     window: Window | None
+    like: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the tests say. `within` is the p-value within the strata of `explained_by`, the attribute whose mix changed most."""
+
+    tests: Mapping[str, DriftResult]
+    p_value: float
+    changes: Sequence[ShareChange]
+    parts: Mapping[int, float]
+    mixes: Sequence[Mix]
+    explained_by: Mix | None = None
+    within: float | None = None
 
 
 def default_windows(
@@ -67,6 +80,11 @@ def default_windows(
 ) -> tuple[Window, Window]:
     """`windows_before` the last turn of the run."""
     return windows_before(min(clock(), look.run.window_end), settings.drift, current)
+
+
+def pinned_window(settings: Settings) -> Window | None:
+    """The reference that is pinned by the settings."""
+    return Window.parse(settings.drift.pinned) if settings.drift.pinned else None
 
 
 def compare_windows(
@@ -77,54 +95,59 @@ def compare_windows(
     current: Window | None = None,
     reference: Window | None = None,
     against: str | None = None,
+    also: Sequence[str] = (),
     clock: Clock,
 ) -> DriftRow:
     """Compare two windows of the published run, or a window with the eval set `against`. Writes nothing.
 
-    Three tests with permutations of whole conversations: the distribution of texts, neighbours, and topic shares. The p-value
-    of the verdict is three times the least of theirs (Bonferroni). It is an alarm at `drift.false_alarm` when the change has
-    a size too: a topic that moved by `drift.min_change`, or one turn in twenty that changed topic. The same comparison
-    of the same run has the same result and id. Raises `UsageError` for an eval set that was never encoded.
+    The tests of `monitor.drift.family`, those on request that are named in `also` too, with permutations of whole
+    conversations, and one verdict of them. It is an alarm at `drift.false_alarm` when the change has a size too: a topic that
+    moved by `drift.min_change`, or one turn in twenty that changed topic; and when it is no other mix of tenants, languages,
+    models or prompt versions alone. A window shorter than a week is compared with the same hours of the week. The same
+    comparison of the same run has the same result and id. `PINNED` as `against` is the window of `drift.pinned`. Raises
+    `UsageError` for an eval set that was never encoded, and where nothing is pinned.
     """
     current, usual = default_windows(look, settings, clock, current)
-    before = reference or usual
     rng = np.random.default_rng(settings.atlas.seed)
-    after = _sample(store, look, current, rng)
-    if against is None:
-        compared = _Compared(_sample(store, look, before, rng), after, WINDOW, before)
+    if against == PINNED:
+        reference = pinned_window(settings)
+        if reference is None:
+            raise UsageError("no reference is pinned: set drift.pinned to START/END, such as 2026-03-01/2026-03-15")
+    if against is None or against == PINNED:
+        compared = _windows(store, look, current, reference or usual, against or WINDOW, settings, rng)
     else:
         known = known_languages(settings.encoder)
-        compared = _Compared(_of_eval_set(store, look, store.eval_sets.load(against), known), after, against, None)
-    few = _too_few(compared, current, settings)
-    body: dict[str, Any] = {
-        "tests": [],
-        "topics": [],
-        "turns": {"reference": len(compared.reference), "current": len(after)},
-    }
+        after = _rows(look, current, rng)
+        sample = _of_eval_set(store, look, store.eval_sets.load(against), known)
+        compared = _Compared(sample, _sample(store, look, after), (np.empty(0, np.int64), after), against, None)
+    sizes = {"reference": len(compared.reference), "current": len(compared.current)}
+    statement = Statement(compared.name, compared.window, current, sizes, compared.like)
+    body: dict[str, Any] = {"tests": [], "topics": [], "mixes": [], "turns": sizes}
     p_value = effect = None
-    alarm, verdict = False, few
-    if few is None:
-        tests, changes = _tests(compared, rng, settings)
-        p_value = min(1.0, len(tests) * min(result.p_value for result in tests.values()))
+    alarm, verdict = False, statement.too_few(settings)
+    if verdict is None:
+        found = _found(compared, look, rng, settings, also)
+        p_value = found.p_value
         # Where no turn has a topic, nothing says how large the change is.
-        effect = tests["shares"].effect if "shares" in tests else None
+        effect = found.tests["shares"].effect if "shares" in found.tests else None
         users = _users(look, current)
-        rows = [_topic(look, change, settings, users) for change in changes]
+        rows = [_topic(look, change, found.parts, settings, users) for change in found.changes]
+        rows.sort(key=lambda row: (not row["moved"], -row["contribution"], row["p_value"]))
         moved = [row for row in rows if row["moved"]]
-        alarm = p_value <= settings.drift.false_alarm and bool(moved or (effect or 0) >= _LEAST_EFFECT)
-        body["tests"] = [
-            {
-                "name": name,
-                "statistic": result.statistic,
-                "p_value": result.p_value,
-                "effect": result.effect,
-                "meaning": _MEANINGS[name],
-            }
-            for name, result in tests.items()
-        ]
-        body["topics"] = rows
-        verdict = _verdict(compared, current, moved, p_value, effect, alarm, settings)
-    made_of = [look.run.run_id, compared.name, str(current), str(compared.window), _plain(settings)]
+        large = bool(moved or (effect or 0) >= _LEAST_EFFECT)
+        explained = found.within is not None and found.within > settings.drift.false_alarm
+        alarm = p_value <= settings.drift.false_alarm and large and not explained
+        body |= {
+            "tests": [_test(name, result) for name, result in found.tests.items()],
+            "topics": rows,
+            "mixes": [_mix(one, found) for one in found.mixes],
+            "like_hours": compared.like,
+        }
+        verdict = statement.verdict(
+            moved, found.tests.get("novelty"), found.explained_by, found.within,
+            p_value=p_value, effect=effect, alarm=alarm, level=settings.drift.false_alarm,
+        )  # fmt: skip
+    made_of = [look.run.run_id, compared.name, str(current), str(compared.window), _plain(settings), *also]
     return DriftRow(
         report_id="d" + short_hash(*made_of),
         atlas_id=look.run.atlas_id,
@@ -134,7 +157,7 @@ def compare_windows(
         reference_end=compared.window.end if compared.window else None,
         current_start=current.start,
         current_end=current.end,
-        verdict=verdict or "",
+        verdict=verdict,
         alarm=alarm,
         p_value=p_value,
         effect=effect,
@@ -142,23 +165,72 @@ def compare_windows(
     )
 
 
-def _tests(
-    compared: _Compared, rng: np.random.Generator, settings: Settings
-) -> tuple[dict[str, DriftResult], list[ShareChange]]:
-    number = settings.drift.permutations
-    shares, changes = share_changes(compared.reference, compared.current, rng=rng, permutations=number)
-    tests = {
-        "distribution": mmd(compared.reference, compared.current, rng=rng, permutations=number),
-        "neighbours": neighbourhood(compared.reference, compared.current, rng=rng, permutations=number),
-        "shares": shares,
-    }
-    return {name: result for name, result in tests.items() if np.isfinite(result.p_value)}, changes
+def _found(
+    compared: _Compared, look: Look, rng: np.random.Generator, settings: Settings, also: Sequence[str]
+) -> _Found:
+    number, level = settings.drift.permutations, settings.drift.false_alarm
+    pool = pooled(compared.reference, compared.current, rng=rng, permutations=number)
+    tests = run_tests(pool, (*ALWAYS, *also))
+    p_value = combined(tests)
+    parts: dict[int, float] = {}
+    for row in pool.topics:
+        carried = attribute(pool, row)
+        parts |= {topic: float(carried[topic]) for topic in np.unique(row[row >= 0]).tolist()}
+    found = _Found(tests, p_value, share_changes(pool), parts, [])
+    if compared.window is None:
+        return found
+    rows = np.concatenate(compared.rows)[pool.order]
+    mixed = mixes(pool, {name: (one.values, one.of_turns[rows]) for name, one in look.attributes.items()})
+    found = _Found(tests, p_value, found.changes, parts, mixed)
+    surely = [one for one in mixed if one.p_value <= level]
+    if p_value > level or not surely:
+        return found
+    most = max(surely, key=lambda one: one.effect)
+    return _Found(tests, p_value, found.changes, parts, mixed, most, _within(compared, look, most, rng, settings))
 
 
-def _sample(store: Store, look: Look, window: Window, rng: np.random.Generator) -> Sample:
-    start, end = (microseconds(one) for one in (window.start, window.end))
-    rows = np.flatnonzero((look.created >= start) & (look.created < end))
-    rows = thinned(rows, look.conversation, _MOST_TURNS, rng)
+def _within(compared: _Compared, look: Look, mix: Mix, rng: np.random.Generator, settings: Settings) -> float | None:
+    """The verdict's p-value within the values of an attribute; None where too little of the current window has its like."""
+    of_turns = look.attributes[mix.attribute].of_turns
+    strata = of_turns[compared.rows[0]], of_turns[compared.rows[1]]
+    pool = like_strata(compared.reference, compared.current, strata, rng=rng, permutations=settings.drift.permutations)
+    if min(pool.sides) < settings.drift.min_turns or pool.sides[1] < _MOST_OF_IT * len(compared.current):
+        return None
+    return combined(run_tests(pool, WEIGHTS))
+
+
+def _windows(
+    store: Store,
+    look: Look,
+    current: Window,
+    reference: Window,
+    name: str,
+    settings: Settings,
+    rng: np.random.Generator,
+) -> _Compared:
+    """Two windows; of the reference only the hours of the week that the current one has, where there are any."""
+    zone = settings.analysis.time_zone
+    hours = hours_between(microseconds(current.start), microseconds(current.end), zone)
+    inside = _inside(look, reference)
+    like = np.zeros(0, np.int64)
+    if len(hours) < HOURS_OF_WEEK:
+        like = inside[np.isin(hour_of_week(look.created[inside], zone), hours)]
+    matched = len(like) >= settings.drift.min_turns
+    before = thinned(like if matched else inside, look.conversation, _MOST_TURNS, rng)
+    after = _rows(look, current, rng)
+    reference_sample, current_sample = (_sample(store, look, rows) for rows in (before, after))
+    return _Compared(reference_sample, current_sample, (before, after), name, reference, matched)
+
+
+def _inside(look: Look, window: Window) -> NDArray[np.int64]:
+    return np.flatnonzero((look.created >= microseconds(window.start)) & (look.created < microseconds(window.end)))
+
+
+def _rows(look: Look, window: Window, rng: np.random.Generator) -> NDArray[np.int64]:
+    return thinned(_inside(look, window), look.conversation, _MOST_TURNS, rng)
+
+
+def _sample(store: Store, look: Look, rows: NDArray[np.int64]) -> Sample:
     vectors = store.vectors.read(look.atlas.encoder, look.atlas.recipe, [look.hashes[row] for row in rows.tolist()])
     return Sample(vectors, np.stack([look.middle[rows], look.fine[rows]]), look.conversation[rows])
 
@@ -179,55 +251,27 @@ def _of_eval_set(store: Store, look: Look, eval_set: EvalSet, known: frozenset[s
     return Sample(vectors, topics, np.arange(len(vectors)))
 
 
-def _too_few(compared: _Compared, current: Window, settings: Settings) -> str | None:
-    least, setting = settings.drift.min_turns, "drift.min_turns"
-    # An eval set is small by nature: what it holds is enough to compare with where it is enough for coverage.
-    enough = least if compared.window else settings.coverage.min_eval_items
-    if len(compared.current) < least:
-        found, where = len(compared.current), _days(current)
-    elif len(compared.reference) < enough:
-        found, where = len(compared.reference), _days(compared.window) if compared.window else compared.name
-        least = enough
-        if compared.window is None:
-            setting = "coverage.min_eval_items"
-    else:
-        return None
-    what = "items" if compared.window is None and where == compared.name else "turns"
-    return f"Too little to say: {found:,} {what} in {where}, and at least {least:,} are needed (setting {setting})."
+def _test(name: str, result: DriftResult) -> dict[str, Any]:
+    return {
+        "name": name,
+        "statistic": result.statistic,
+        "p_value": _number(result.p_value),
+        "effect": result.effect,
+        "low": _number(result.low),
+        "high": _number(result.high),
+        "weight": WEIGHTS.get(name, 0.0),
+        "meaning": MEANINGS[name],
+    }
 
 
-def _verdict(
-    compared: _Compared,
-    current: Window,
-    moved: Sequence[dict[str, Any]],
-    p_value: float,
-    effect: float | None,
-    alarm: bool,
-    settings: Settings,
-) -> str:
-    sizes = f"{len(compared.reference):,} and {len(compared.current):,} turns"
-    between = f"between {_days(compared.window)} and {_days(current)}" if compared.window else f"from {compared.name}"
-    if compared.window is None:
-        sizes = f"{len(compared.reference):,} items and {len(compared.current):,} turns"
-    if p_value > settings.drift.false_alarm:
-        return f"No change beyond chance {between} ({sizes})."
-    if effect is None:
-        return f"The traffic differs {between}, and without topics nothing says by how much ({sizes})."
-    if not alarm:
-        return f"The traffic differs {between}, by too little to matter ({sizes})."
-    named = [row for row in moved if row["label"] and not _said_by_parent(row, moved)][:_NAMED]
-    parts = [
-        f"{row['after']:.1%} of it is about {row['label']}, {row['before']:.1%} before"
-        if compared.window
-        else f"{row['after']:.1%} of it is about {row['label']}, {row['before']:.1%} of the eval set"
-        for row in named
-    ]
-    carried = sum(row["contribution"] for row in named)
-    said = "; ".join(parts) + f". That is {carried:.0%} of the change." if parts else "No single topic carries it."
-    return f"The traffic changed {between} ({sizes}). {said}"
+def _mix(mix: Mix, found: _Found) -> dict[str, Any]:
+    within = found.within if found.explained_by is not None and found.explained_by.attribute == mix.attribute else None
+    return {**asdict(mix), "values": [asdict(one) for one in mix.values], "within_p_value": within}
 
 
-def _topic(look: Look, change: ShareChange, settings: Settings, users: NDArray[np.int64]) -> dict[str, Any]:
+def _topic(
+    look: Look, change: ShareChange, parts: Mapping[int, float], settings: Settings, users: NDArray[np.int64]
+) -> dict[str, Any]:
     topic = look.topics[change.topic]
     shown = max(topic.users, int(users[change.topic])) >= settings.alerts.min_users
     return {
@@ -241,19 +285,15 @@ def _topic(look: Look, change: ShareChange, settings: Settings, users: NDArray[n
         "change_low": change.low,
         "change_high": change.high,
         "p_value": change.p_value,
-        "contribution": change.contribution,
+        "contribution": parts.get(change.topic, 0.0),
         "moved": change.p_value <= settings.drift.false_alarm and abs(change.change) >= settings.drift.min_change,
     }
 
 
-def _said_by_parent(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bool:
-    """A fine topic says nothing more than the middle one that it is in, when that moved too."""
-    return row["level"] == 2 and any(one["topic"] == row["parent"] for one in rows)
-
-
 def _users(look: Look, window: Window) -> NDArray[np.int64]:
     """Users of each topic in the window."""
-    inside = (look.created >= microseconds(window.start)) & (look.created < microseconds(window.end))
+    inside = np.zeros(len(look.keys), bool)
+    inside[_inside(look, window)] = True
     found = np.zeros(len(look.topics), np.int64)
     for level in (look.middle, look.fine):
         rows = inside & (level >= 0)
@@ -262,18 +302,10 @@ def _users(look: Look, window: Window) -> NDArray[np.int64]:
     return found
 
 
-def _days(window: Window | None) -> str:
-    if window is None:
-        return ""
-    last = window.end - timedelta(microseconds=1)
-    return (
-        short_day(window.start)
-        if window.start.date() == last.date()
-        else f"{short_day(window.start)} – {short_day(last)}"
-    )
+def _number(value: float) -> float | None:
+    """JSON has no nan."""
+    return value if np.isfinite(value) else None
 
 
 def _plain(settings: Settings) -> str:
-    from dataclasses import asdict
-
     return orjson.dumps(asdict(settings.drift), option=orjson.OPT_SORT_KEYS).decode()

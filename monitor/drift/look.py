@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,18 @@ from monitor.store.rows import values
 from monitor.store.runs import PublishedRun
 from monitor.store.store import Store
 
-__all__ = ["Look", "read_look"]
+__all__ = ["ATTRIBUTES", "Attribute", "Look", "read_look"]
+
+#: What else is known of turns, by which a change can be split: the columns, the language also where it was found.
+ATTRIBUTES = ("tenant", "language", "model", "prompt_version")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """Values in order, and each turn's place among them [t], -1 for none."""
+
+    values: tuple[str, ...]
+    of_turns: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,8 @@ class Look:
     keys, and what was found about them.
 
     `created` is microseconds since 1970, `conversation` and `user` number conversations and users, `fine` and `middle` are
-    positions in `topics` (-1 for none), `covered` is nan where nothing is said.
+    positions in `topics` (-1 for none), `covered` is nan where nothing is said; `attributes` are those of `ATTRIBUTES` that
+    some turn has.
     """
 
     run: PublishedRun
@@ -45,6 +57,7 @@ class Look:
     fine: NDArray[np.int64]
     middle: NDArray[np.int64]
     covered: NDArray[np.float64]
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     @property
     def position(self) -> Mapping[str, int]:
@@ -71,7 +84,7 @@ def read_look(store: Store, settings: Settings, run: PublishedRun) -> Look:
     turns = store.turns.read(
         Window(run.window_start, run.window_end),
         environments=settings.analysis.environments,
-        columns=("turn_key", "created_at", "conversation_key", "user_id", "tenant"),
+        columns=("turn_key", "created_at", "conversation_key", "user_id", *ATTRIBUTES),
     )
     keys = _array(rows, "turn_key").astype(np.uint64)
     turn_keys = _array(turns, "turn_key").astype(np.uint64)
@@ -94,7 +107,34 @@ def read_look(store: Store, settings: Settings, run: PublishedRun) -> Look:
         fine=_positions(rows, "fine", place),
         middle=_positions(rows, "middle", place),
         covered=_covered(store, run.report_id, keys),
+        attributes=_attributes(store, turns, of_turns, keys),
     )
+
+
+def _attributes(
+    store: Store, turns: pa.Table, of_turns: NDArray[np.int64], keys: NDArray[np.uint64]
+) -> dict[str, Attribute]:
+    found = {}
+    for name in ATTRIBUTES:
+        column: list[str | None] = values(turns, name)
+        said = [column[row] for row in of_turns.tolist()]
+        if name == "language":
+            said = _languages(store, said, keys)
+        names = sorted({one for one in said if one})
+        if names:
+            place = {one: number for number, one in enumerate(names)}
+            found[name] = Attribute(tuple(names), np.fromiter((place.get(one or "", -1) for one in said), np.int64))
+    return found
+
+
+def _languages(store: Store, stated: Sequence[str | None], keys: NDArray[np.uint64]) -> list[str | None]:
+    """Languages without their region, as stated, or as found where the log says nothing."""
+    silent = [key for key, one in zip(keys.tolist(), stated, strict=True) if not one]
+    detected = store.languages.of(silent) if silent else {}
+    return [
+        one.replace("_", "-").split("-")[0].lower() if one else detected.get(key)
+        for key, one in zip(keys.tolist(), stated, strict=True)
+    ]
 
 
 def _positions(rows: pa.Table, column: str, place: Mapping[str, int]) -> NDArray[np.int64]:

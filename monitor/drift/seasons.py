@@ -7,7 +7,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOURS_OF_WEEK", "LEAST_DAYS", "calendar_day", "hour_of_week", "weekday", "without_weekdays"]
+__all__ = [
+    "HOURS_OF_WEEK",
+    "LEAST_DAYS",
+    "calendar_day",
+    "hour_of_week",
+    "hours_between",
+    "weekday",
+    "without_weekdays",
+]
 
 HOURS_OF_WEEK = 168
 
@@ -24,6 +32,12 @@ def hour_of_week(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
     """Hour of the week [n] in a zone of the calendar, Monday at midnight is 0; microseconds since 1970 in UTC."""
     # 1970 began on a Thursday.
     return (_local_hours(moments, zone) + 3 * 24) % HOURS_OF_WEEK
+
+
+def hours_between(start: int, end: int, zone: str) -> NDArray[np.int64]:
+    """The hours of the week that a time from `start` to `end` touches, in order; microseconds since 1970 in UTC."""
+    hours = np.arange(start // _HOUR, -(-end // _HOUR), dtype=np.int64)[:HOURS_OF_WEEK]
+    return np.unique(hour_of_week(hours * _HOUR, zone))
 
 
 def calendar_day(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Topic shares: which topics became larger or smaller, corrected for asking about all of them."""
+"""Topic shares: whether topics became larger or smaller, and which, corrected for asking about all of them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
-from monitor.drift.sample import DriftResult, Sample, p_value, split_of
+from monitor.drift.pool import DriftResult, Pool
 
-__all__ = ["ShareChange", "share_changes"]
+__all__ = ["ShareChange", "share_changes", "shares"]
 
 _NORMAL_90 = 1.645
 
 
 @dataclass(frozen=True, slots=True)
 class ShareChange:
-    """One topic: shares of the turns before and after, a 90 % interval of the difference, and its adjusted p-value.
-
-    `contribution` is its part of the sum of all absolute changes of its level.
-    """
+    """One topic: shares of the turns before and after, a 90 % interval of the difference, and its adjusted p-value."""
 
     topic: int
     before: float
@@ -27,65 +25,82 @@ class ShareChange:
     low: float
     high: float
     p_value: float
-    contribution: float
 
     @property
     def change(self) -> float:
         return self.after - self.before
 
 
-def share_changes(
-    reference: Sample, current: Sample, *, rng: np.random.Generator, permutations: int = 999
-) -> tuple[DriftResult, list[ShareChange]]:
-    """Compare every topic's share of the turns; topics of all levels are tested together.
+def shares(pool: Pool) -> DriftResult:
+    """The G-test (Wilks, 1938; Sokal and Rohlf) of topics by window, summed over the levels.
+
+    Its effect is the share of the turns that would have to change topic to undo the change, beyond what chance gives; of the
+    first level.
+    """
+    found = _counts(pool)
+    if found is None:
+        return pool.nothing()
+    counts, _, levels = found
+    before, now = (float(side) for side in pool.sides)
+
+    def g(contrast: NDArray[np.float32]) -> NDArray[np.float64]:
+        after = np.maximum(contrast, 0).astype(np.float64) @ counts
+        earlier = np.maximum(-contrast, 0).astype(np.float64) @ counts
+        expected = (now * after + before * earlier) / (now + before)
+        # What is in neither window makes no difference: its logarithm is that of 1.
+        safe = np.where(expected > 0, expected, 1.0)
+        return np.asarray(2 * (now * xlogy(after, after / safe) + before * xlogy(earlier, earlier / safe)).sum(axis=1))
+
+    first = counts[:, levels == levels.min()]
+
+    def moved(contrast: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(np.abs(contrast.astype(np.float64) @ first).sum(axis=1) / 2)
+
+    size = pool.tested(moved, lambda excess: np.maximum(excess, 0))
+    return DriftResult(size.effect, size.low, size.high, pool.tested(g).statistics, *pool.sides)
+
+
+def share_changes(pool: Pool) -> list[ShareChange]:
+    """How every topic's share of the turns changed; topics of all levels are asked about together, the surest first.
 
     Each difference is divided by its standard deviation under permutations of whole conversations; p-values are those of
     the largest over all topics (Westfall and Young, 1993), so the chance that any is small when nothing changed is at most
-    that. Holm's correction would need far more permutations to say the same. The test of the whole is the largest. Its effect
-    is the share of the turns that would have to change topic to undo the change, beyond what chance gives.
+    that. Holm's correction would need far more permutations to say the same.
     """
-    empty = DriftResult(np.nan, np.nan, np.nan, len(reference), len(current))
-    if not len(reference) or not len(current):
-        return empty, []
-    split = split_of(reference, current, rng=rng, permutations=permutations)
-    topics = np.concatenate([reference.topics, current.topics], axis=1)
-    names = np.unique(topics[topics >= 0])
-    if not len(names):
-        return empty, []
-    counts = np.zeros((split.current.shape[1], len(names)))
-    levels = np.empty(len(names), np.int64)
-    for level, row in enumerate(topics):
-        inside = row >= 0
-        column = np.searchsorted(names, row[inside])
-        np.add.at(counts, (split.conversation[inside], column), 1.0)
-        levels[np.unique(column)] = level
-    inside_turns = split.current.astype(np.float64) @ split.turns
-    total = split.turns.sum()
-    mine = split.current.astype(np.float64) @ counts
-    after = mine / np.maximum(inside_turns, 1)[:, None]
-    before = (counts.sum(axis=0) - mine) / np.maximum(total - inside_turns, 1)[:, None]
-    change = after - before
+    found = _counts(pool)
+    if found is None:
+        return []
+    counts, names, _ = found
+    change = np.concatenate([contrast.astype(np.float64) @ counts for contrast in pool.contrasts()])
+    observed = next(pool.contrasts())[0].astype(np.float64)
+    after, before = np.maximum(observed, 0) @ counts, np.maximum(-observed, 0) @ counts
     spread = change[1:].std(axis=0)
-    scores = np.divide(change, spread, out=np.zeros_like(change), where=spread > 0)
+    scores = np.divide(change, spread, out=np.zeros_like(change), where=spread > 1e-9)
     largest = np.abs(scores).max(axis=1)
-    whole = DriftResult(float(largest[0]), p_value(largest), _moved(change, levels), len(reference), len(current))
     adjusted = (largest[:, None] >= np.abs(scores[0])[None, :] - 1e-9).mean(axis=0)
-    of_level = np.array([np.abs(change[0][levels == level]).sum() for level in range(len(topics))])
-    return whole, [
+    return [
         ShareChange(
             topic=int(names[place]),
-            before=float(before[0, place]),
-            after=float(after[0, place]),
+            before=float(before[place]),
+            after=float(after[place]),
             low=float(change[0, place] - _NORMAL_90 * spread[place]),
             high=float(change[0, place] + _NORMAL_90 * spread[place]),
             p_value=float(adjusted[place]),
-            contribution=float(abs(change[0, place]) / max(of_level[levels[place]], 1e-12)),
         )
         for place in np.lexsort((names, -np.abs(scores[0]))).tolist()
     ]
 
 
-def _moved(change: NDArray[np.float64], levels: NDArray[np.int64]) -> float:
-    """Half the absolute changes of the first level, beyond their mean under permutations."""
-    first = np.abs(change[:, levels == levels.min()]).sum(axis=1) / 2
-    return float(max(0.0, first[0] - first[1:].mean())) if len(first) > 1 else float("nan")
+def _counts(pool: Pool) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]] | None:
+    """Turns of each conversation in each topic [c, t], the topics' numbers and levels [t]; None where there is nothing."""
+    names = np.unique(pool.topics[pool.topics >= 0])
+    if not all(pool.sides) or not len(names):
+        return None
+    counts = np.zeros((pool.current.shape[1], len(names)))
+    levels = np.empty(len(names), np.int64)
+    for level, row in enumerate(pool.topics):
+        inside = row >= 0
+        column = np.searchsorted(names, row[inside])
+        np.add.at(counts, (pool.conversation[inside], column), 1.0)
+        levels[np.unique(column)] = level
+    return counts, names, levels

@@ -13,6 +13,7 @@ from cli_support import Offmap
 
 from monitor.cli.context import utc_now
 from monitor.drift.comparison import compare_windows
+from monitor.drift.family import ALWAYS
 from monitor.drift.look import Look
 from monitor.settings import Settings
 from monitor.store.drift import DriftRow
@@ -24,14 +25,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 WINDOWS = ("--current", "2026-03-22/2026-03-29", "--reference", "2026-03-02/2026-03-22")
 
 
-def test_it_gives_a_verdict_the_topics_and_three_tests(built: Offmap) -> None:
+def test_it_gives_a_verdict_the_topics_and_the_tests(built: Offmap) -> None:
     found = built.done("drift", *WINDOWS, "--json").json
     assert found["alarm"] is False and found["verdict"]
     assert found["reference"] == {"start": "2026-03-02T00:00:00Z", "end": "2026-03-22T00:00:00Z"}
-    assert [one["name"] for one in found["tests"]] == ["distribution", "neighbours", "shares"]
+    assert [one["name"] for one in found["tests"]] == list(ALWAYS)
     assert all(0 < one["p_value"] <= 1 for one in found["tests"])
     shown = built.done("drift", *WINDOWS).out
     assert shown.startswith(found["verdict"][:20]) and "distribution: p 0." in shown
+    assert {mix["attribute"] for mix in found["mixes"]} <= {"tenant", "language", "model", "prompt_version"}
+    assert ("of the mix" in shown) is bool(found["mixes"])
     assert built.done("drift", *WINDOWS, "--json").json == found
 
 
@@ -39,9 +42,21 @@ def test_a_window_is_checked(built: Offmap) -> None:
     assert built("drift", "--current", "yesterday").err.startswith("Error: --current yesterday: ")
     assert built("drift", "--reference", "2026-03-09/2026-03-02").err.startswith("Error: --reference ")
     both = built("drift", "--against", "shop", "--reference", "2026-03-02/2026-03-09")
-    assert both.code == 2 and "not both" in both.err
+    assert both.code == 2 and "one of --reference, --pinned and --against" in both.err
     unknown = built("drift", "--against", "shpo")
     assert unknown.code == 2 and "shpo" in unknown.err
+    nothing = built("drift", "--pinned")
+    assert nothing.code == 2 and "set drift.pinned to START/END" in nothing.err
+    other = built("drift", "--also", "t-test")
+    assert other.code == 2 and "choose from energy, classifier, evidently" in other.err
+
+
+def test_tests_on_request(built: Offmap) -> None:
+    found = built.done("drift", *WINDOWS, "--also", "energy", "--also", "evidently", "--json").json
+    energy, evidently = found["tests"][-2:]
+    assert (energy["name"], energy["weight"]) == ("energy", 0)
+    assert evidently["p_value"] is None and -0.55 < evidently["effect"] < 0.45
+    assert "evidently: effect" in built.done("drift", *WINDOWS, "--also", "evidently").out
 
 
 @pytest.mark.slow

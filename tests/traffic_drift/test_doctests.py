@@ -23,7 +23,8 @@ MODULES = [
 #: Those that have examples: one that lost its own is a mistake of this list or of the module.
 WITH_EXAMPLES = {
     "monitor.wording",
-    "monitor.drift.sample",
+    "monitor.drift.pool",
+    "monitor.drift.statement",
     "monitor.drift.mmd",
     "monitor.drift.neighbourhood",
     "monitor.alerts.blocks",

@@ -1,0 +1,117 @@
+"""A change of who is there: whether another mix of tenants, languages, models or prompt versions explains a change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.drift.attribution import attribute
+from monitor.drift.pool import Pool, pooled
+from monitor.drift.sample import Sample
+from monitor.drift.shares import share_changes, shares
+
+__all__ = ["Mix", "ValueChange", "like_strata", "mixes"]
+
+#: A value with a smaller part of the turns than this is counted with the other rare ones.
+_RARE = 0.02
+
+#: What the values beside the largest are counted as.
+OTHERS = "others"
+
+#: Within strata only what both windows have is compared, from so many conversations on each side.
+_LEAST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ValueChange:
+    """One value of an attribute: its shares of the turns, and the part of the change that its turns carry."""
+
+    value: str
+    before: float
+    after: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """An attribute of the turns: `p_value` is of a change of its shares, `effect` the share of turns that differ."""
+
+    attribute: str
+    p_value: float
+    effect: float
+    values: tuple[ValueChange, ...]
+
+
+def mixes(pool: Pool, attributes: Mapping[str, tuple[Sequence[str], NDArray[np.int64]]]) -> list[Mix]:
+    """How the mix of each attribute changed: of names, and each turn's number among them [n] in the pool's order, -1 for none.
+
+    Only attributes with at least two values are looked at. P-values are by the G-test, multiplied by how many are asked about
+    (Bonferroni).
+    """
+    found = []
+    for name, (names, of_turns) in attributes.items():
+        names, of_turns = _without_rare(names, of_turns)
+        if len(names) < 2:
+            continue
+        alone = replace(pool, topics=of_turns[None])
+        test, parts = shares(alone), attribute(pool, of_turns)
+        changes = {one.topic: one for one in share_changes(alone)}
+        values = [
+            ValueChange(names[place], changes[place].before, changes[place].after, float(parts[place]))
+            for place in changes
+        ]
+        values.sort(key=lambda one: (-abs(one.after - one.before), one.value))
+        found.append(Mix(name, test.p_value, test.effect, tuple(values)))
+    return [replace(one, p_value=min(1.0, one.p_value * len(found))) for one in found]
+
+
+def like_strata(
+    reference: Sample,
+    current: Sample,
+    strata: tuple[NDArray[np.int64], NDArray[np.int64]],
+    *,
+    rng: np.random.Generator,
+    permutations: int,
+) -> Pool:
+    """Both windows within strata [n of each], so that a change of the strata's shares makes no difference.
+
+    What has fewer than ten conversations of its stratum on either side is left out, for it has nothing to be compared with.
+    """
+    now, before = (
+        {
+            int(one)
+            for one, count in zip(*np.unique(_of_conversations(side, part), return_counts=True), strict=True)
+            if count >= _LEAST
+        }
+        for side, part in ((current, strata[1]), (reference, strata[0]))
+    )
+    both = np.array(sorted(now & before), np.int64)
+    kept = [np.isin(part, both) for part in strata]
+    numbers = tuple(np.searchsorted(both, part[keep]) for part, keep in zip(strata, kept, strict=True))
+    return pooled(
+        reference.only(kept[0]),
+        current.only(kept[1]),
+        rng=rng,
+        permutations=permutations,
+        strata=(numbers[0].astype(np.int64), numbers[1].astype(np.int64)),
+    )
+
+
+def _of_conversations(side: Sample, stratum: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The stratum of each conversation's first turn."""
+    return stratum[np.unique(side.conversations, return_index=True)[1]]
+
+
+def _without_rare(names: Sequence[str], of_turns: NDArray[np.int64]) -> tuple[list[str], NDArray[np.int64]]:
+    """The values that matter, and the rare ones as one; numbered anew."""
+    there = of_turns[of_turns >= 0]
+    counts = np.bincount(there, minlength=len(names))
+    frequent = np.flatnonzero(counts >= max(_RARE * len(of_turns), 1))
+    number = np.full(len(names) + 1, len(frequent), np.int64)  # the last is for -1, which stays
+    number[frequent] = np.arange(len(frequent))
+    found = np.where(of_turns >= 0, number[of_turns], -1)
+    kept = [names[place] for place in frequent.tolist()]
+    return ([*kept, OTHERS] if (found == len(frequent)).any() else kept), found
