@@ -133,7 +133,10 @@ class Lookout:
         turns = self._turns(atlas, row.after, until)
         if not turns.num_rows:
             return ""
-        return self._take(atlas, row, self._read(atlas, turns, self._landmarks(row, atlas)), until)
+        marks = self._landmarks(row, atlas)
+        if marks is None:  # all of it was forgotten
+            return self._pin(atlas, now, until, None)
+        return self._take(atlas, row, self._read(atlas, turns, marks), until)
 
     def _usual(self, row: LookoutRow) -> bool:
         """Whether nothing is in suspense: a reference that is pinned anew would take up a change that is under way."""
@@ -253,9 +256,11 @@ class Lookout:
         self._marks = (row.pinned_at, marks)
         return f"watching from {len(usual):,} conversations on"
 
-    def _landmarks(self, row: LookoutRow, atlas: AtlasRow) -> Landmarks:
+    def _landmarks(self, row: LookoutRow, atlas: AtlasRow) -> Landmarks | None:
         if self._marks is None or self._marks[0] != row.pinned_at:
             reference = self._store.lookouts.reference(row.recipe)
+            if not reference.num_rows:
+                return None
             topics = reference.column("topic").to_numpy().astype(np.int64)
             self._marks = (row.pinned_at, self._marks_of(atlas, reference, topics))
         return self._marks[1]

@@ -221,6 +221,12 @@ def test_forgetting_takes_turns_out_of_the_reference(shop: Shop) -> None:
     assert 0 < after < max(before, REFERENCE)
     shop.usual(5)
     assert shop.look() == "5 conversations"
+    for user in range(50):
+        shop.store.deletion.forget(user=f"u{user}", at=shop.clock(), erase=False)
+    shop.usual(REFERENCE, minutes=10)
+    shop.assigner.assign()
+    shop.clock.wait(3_600)
+    assert shop.lookout().look() == f"watching from {REFERENCE} conversations on"
 
 
 def test_the_service_looks_after_it_has_given_topics(shop: Shop) -> None:
