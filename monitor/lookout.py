@@ -240,7 +240,7 @@ class Lookout:
             recipe=atlas.recipe,
             after=until,
             last_at=max(usual.began),
-            since=now,
+            since=max(usual.began),
             reference=len(usual),
             conversations=0,
             alarms=0,
