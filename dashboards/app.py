@@ -15,7 +15,7 @@ from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
 
 from dashboards.components.cards import empty, page
 from dashboards.context import PageContext
-from dashboards.pages import data, deciding, drift, gaps, letters, overview, talks, topics, words
+from dashboards.pages import data, deciding, drift, evalsets, gaps, letters, overview, talks, topics, words
 from dashboards.service import Alone, Service
 from dashboards.state import Selection
 from monitor.clock import Clock, utc_now
@@ -29,7 +29,7 @@ __all__ = ["make_app"]
 #: The text format that every Prometheus reads.
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
-_PAGES: tuple[ModuleType, ...] = (overview, gaps, topics, words, drift, data)
+_PAGES: tuple[ModuleType, ...] = (overview, gaps, topics, words, drift, evalsets, data)
 _NAMES = {"model": "Model", "prompt_version": "Prompt", "language": "Language", "tenant": "Tenant"}
 
 

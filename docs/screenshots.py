@@ -19,6 +19,7 @@ PAGES = {
     "topics": "/topics",
     "words": "/words",
     "drift": "/drift",
+    "evalsets": "/evalsets",
     "data": "/data",
 }
 README = ("overview-desk-light", "gap-desk-light", "topics-desk-light", "overview-desk-dark")

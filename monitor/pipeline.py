@@ -33,7 +33,9 @@ from monitor.atlas.network import Network, build_network
 from monitor.atlas.standing import read_decided, read_standing
 from monitor.atlas.topics import find_topics, turn_topics
 from monitor.clock import Clock
-from monitor.coverage.items import ComparedItems, distinct_items
+from monitor.coverage.examination import examine
+from monitor.coverage.health import Health
+from monitor.coverage.items import ComparedItems, askers_of, distinct_items
 from monitor.coverage.production import Production
 from monitor.coverage.report import Report, compare
 from monitor.encoding.cache import encode_missing
@@ -49,6 +51,7 @@ from monitor.signals import NEGATIVE, find_signals
 from monitor.signals.signal import Signal
 from monitor.store.atlases import AtlasRow
 from monitor.store.curation import DecisionRow, shaping
+from monitor.store.eval_health import EvalHealthRow
 from monitor.store.history import CoveragePoint
 from monitor.store.kept_out import RuleCount
 from monitor.store.reports import SIGNALS, CoverageRow
@@ -65,7 +68,7 @@ class Step(Protocol):
 
 
 #: Encoding has a bar of its own; these steps share one.
-_STEPS_AFTER_ENCODING = 5
+_STEPS_AFTER_ENCODING = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,13 @@ def analyse(
                 report = compare(production, items.only(readable), sides.item_vectors[readable], settings)
                 report = replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
                 _write_report(store, report, signals, items, compared, ids, settings, clock)
+            with step("health", done):
+                chosen = items.only(readable)
+                askers = askers_of(compared, EVAL_PROMPT, chosen.texts)
+                strange = int((~readable).sum())
+                health = examine(production, chosen, sides.item_vectors[readable], askers, settings, left_out=strange)
             with step("publish", done):
-                run = _publish(store, compared, ids, window, settings, clock, report, len(corpus))
+                run = _publish(store, compared, ids, window, settings, clock, report, health, len(corpus))
     return Analysis(
         run=run,
         turns=len(corpus),
@@ -543,6 +551,7 @@ def _publish(
     settings: Settings,
     clock: Clock,
     report: Report,
+    health: Health,
     turns: int,
 ) -> PublishedRun:
     shown = {
@@ -561,8 +570,36 @@ def _publish(
         store.runs.publish(run)
         carry_names(store, ids.atlas_id, settings.naming)
         store.history.add(point)
+        if eval_sets:
+            store.eval_health.write(_health_row(health, eval_sets, run, _numbers(report)))
     store.runs.sweep()
     return run
+
+
+def _health_row(
+    health: Health,
+    eval_sets: Sequence[EvalSet],
+    run: PublishedRun,
+    numbers: tuple[float | None, float | None, float | None],
+) -> EvalHealthRow:
+    value, low, high = numbers
+    return EvalHealthRow(
+        eval_set_ids=tuple(one.eval_set_id for one in eval_sets),
+        names=run.eval_sets,
+        run_id=run.run_id,
+        made_at=run.published_at,
+        items=health.items,
+        texts=health.texts,
+        labels=health.labels,
+        repeated=health.repeated,
+        conflicts=len(health.conflicts),
+        doubts=len(health.doubts),
+        diversity=health.diversity,
+        value=value,
+        low=low,
+        high=high,
+        document=health.document(),
+    )
 
 
 def _why_empty(store: Store, window: Window | None, settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""The figure of drift: topics before and after."""
+"""The figures of drift: topics before and after, and what carries the change."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboards.theme import BAD, NEUTRAL, finished, safe
+from dashboards.theme import BAD, NEUTRAL, finished, safe, topic_colour
+from monitor.wording import cut
 
-__all__ = ["dumbbell"]
+__all__ = ["dumbbell", "parts"]
+
+#: From this part on a name of so many characters has room in its piece.
+_ROOM, _NAME = 0.25, 20
 
 
 def dumbbell(topics: Sequence[Mapping[str, Any]], before: str, after: str) -> go.Figure:
@@ -62,3 +66,41 @@ def dumbbell(topics: Sequence[Mapping[str, Any]], before: str, after: str) -> go
     figure = finished(figure, height=100 + 46 * len(rows), legend=True, xaxis=axis)
     figure.update_layout(legend={"yref": "container", "y": 0.0, "yanchor": "bottom"})
     return figure.update_yaxes(showticklabels=False, dtick=1, range=[-0.5, len(rows) - 0.2])
+
+
+def parts(bars: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> go.Figure:
+    """A bar for each way to split the change, the first on top: names with their parts, in grey what is left over."""
+    figure = go.Figure()
+    names = [name for name, _ in bars]
+    for place, (_, pieces) in enumerate(reversed(bars)):
+        rest = max(0.0, 1 - sum(part for _, part in pieces))
+        for label, part, colour in [
+            *((label, part, topic_colour(label)) for label, part in pieces),
+            ("spread over the rest", rest, "rgba(134,142,150,0.25)"),
+        ]:
+            if part < 0.005:
+                continue
+            figure.add_bar(
+                x=[part],
+                y=[place],
+                orientation="h",
+                width=0.5,
+                marker={"color": colour},
+                text=f"{safe(cut(label, _NAME))} {part:.0%}"
+                if part >= _ROOM
+                else f"{part:.0%}"
+                if part >= 0.06
+                else "",
+                textposition="inside",
+                insidetextanchor="middle",
+                textangle=0,
+                hovertemplate=f"{safe(label)}<br>{part:.0%} of the change<extra></extra>",
+                showlegend=False,
+            )
+    for place, name in enumerate(reversed(names)):
+        figure.add_annotation(
+            text=safe(name), x=0, xref="paper", xanchor="left", y=place, yshift=24, showarrow=False, align="left"
+        )
+    figure = finished(figure, height=60 + 62 * len(bars), barmode="stack")
+    figure.update_xaxes(tickformat=".0%", range=[0, 1], nticks=6)
+    return figure.update_yaxes(showticklabels=False, showgrid=False, range=[-0.5, len(bars) - 0.2])

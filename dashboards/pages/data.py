@@ -13,6 +13,7 @@ from dashboards.components.cards import card, chart, empty, explained, page, tab
 from dashboards.context import PageContext
 from dashboards.figures.coverage import turn_bars
 from dashboards.figures.ingest import lag_lines, letters_line, throughput_bars
+from dashboards.figures.releases import marked
 from dashboards.pages.letters import letter_page, letters_card
 from dashboards.queries.coverage import turns_over_time, unit_of
 from dashboards.queries.ingest import ingest_course
@@ -157,7 +158,11 @@ def _over_time(context: PageContext, selection: Selection) -> Any:
     days = (min(window.end, span.end) - max(window.start, span.start)).total_seconds() / 86_400
     unit = unit_of(max(0.1, days))
     points = turns_over_time(context.store, unit, selection.filter)
-    body: Any = chart(turn_bars(points)) if points else dmc.Text("No turns in this selection.", size="sm", c="dimmed")
+    body: Any = (
+        chart(marked(turn_bars(points), context.store.statistics.releases(), [start for start, _ in points]))
+        if points
+        else dmc.Text("No turns in this selection.", size="sm", c="dimmed")
+    )
     rows = [[name, f"{count:,}"] for name, count in context.store.statistics.by_environment()]
     return dmc.Grid(
         [

@@ -14,9 +14,10 @@ from dashboards.components.cards import card, chart, empty, link, page, table, v
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
 from dashboards.components.lookout import lookout_card
 from dashboards.context import PageContext
-from dashboards.figures.drift import dumbbell
+from dashboards.figures.drift import dumbbell, parts
 from dashboards.queries.run import read_run
 from dashboards.state import Selection
+from monitor.drift.comparison import PINNED
 from monitor.store.drift import DriftRow
 from monitor.store.jobs import Job
 from monitor.wording import clean, share, short_day
@@ -25,7 +26,7 @@ __all__ = ["PATH", "TITLE", "layout", "register"]
 
 PATH, TITLE, ICON = "/drift", "Drift", "⇄"
 
-_TOPICS, _PAST = 12, 8
+_TOPICS, _PAST, _VALUES = 12, 8, 5
 _WORKING = "Comparing …"
 
 
@@ -109,9 +110,6 @@ def _report(context: PageContext, selection: Selection, row: DriftRow) -> list[A
     # A part of a topic that moved says nothing more.
     shown = [one for one in moved or row.body["topics"] if one["level"] < 2 or one.get("parent") not in known]
     shown = sorted(shown[:_TOPICS], key=lambda one: -one["contribution"])
-    tests = [
-        [test["name"], f"{test['p_value']:.3f}", f"{test['effect']:.3f}", test["meaning"]] for test in row.body["tests"]
-    ]
     names = [
         [
             link(clean(one["label"]), context.href("/topics", selection, topic=one["topic"]))
@@ -131,17 +129,9 @@ def _report(context: PageContext, selection: Selection, row: DriftRow) -> list[A
             table(["topic", "before", "after", "p", "part of the change"], names, right=(1, 2, 3, 4)),
             meaning="Shares before and after; the bar is the change's 90% interval. p is corrected for all topics.",
         ),
-        card(
-            "How it was tested",
-            table(["test", "p", "effect", "what it sees"], tests, right=(1, 2)),
-            dmc.Text(
-                f"Verdict: p = {row.p_value:.3f}, corrected for three tests. An alarm needs p up to "
-                f"{context.settings.drift.false_alarm} and a change that matters.",
-                size="xs",
-                c="dimmed",
-            ),
-            meaning="Whole conversations are permuted between the windows: p is how often chance alone gives as much.",
-        ),
+        *_carried(context, row),
+        *_mixes(row),
+        _tests(context, row),
     ]
     descriptors = row.body.get("descriptors") or []
     if descriptors:
@@ -150,12 +140,81 @@ def _report(context: PageContext, selection: Selection, row: DriftRow) -> list[A
     return content
 
 
+def _carried(context: PageContext, row: DriftRow) -> list[Any]:
+    """What carries the change, by topics and by who was there; nothing where nothing changed."""
+    if row.p_value is None or row.p_value > context.settings.drift.false_alarm:
+        return []
+    topics = [one for one in row.body["topics"] if one["level"] == 1] or row.body["topics"]
+    ranked = sorted(topics, key=lambda one: -one["contribution"])[:_TOPICS]
+    bars = [("topics", [(clean(one["label"] or "(too few users to name it)"), one["contribution"]) for one in ranked])]
+    for mix in row.body.get("mixes", []):
+        name = mix["attribute"].replace("_", " ") + "s"
+        bars.append((name, [(clean(one["value"]), one["contribution"]) for one in mix["values"]]))
+    return [
+        card(
+            "What carries the change",
+            chart(parts(bars)),
+            meaning="The whole change is 100%. Each bar splits it another way; what nobody carries for sure is grey.",
+        )
+    ]
+
+
+def _mixes(row: DriftRow) -> list[Any]:
+    """Who was there, before and now."""
+    rows = [
+        [
+            mix["attribute"].replace("_", " ") if not place else "",
+            clean(one["value"]),
+            share(one["before"]),
+            share(one["after"]),
+            "" if place else f"{mix['p_value']:.3f}",
+        ]
+        for mix in row.body.get("mixes", [])
+        for place, one in enumerate(mix["values"][:_VALUES])
+    ]
+    if not rows:
+        return []
+    return [
+        card(
+            "Who was there",
+            table(["", "", "before", "after", "p of the mix"], rows, right=(2, 3, 4)),
+            meaning="Where the mix changed, the comparison is repeated within tenants, languages, models or prompt versions: "
+            "what is the same within them is no new behaviour.",
+        )
+    ]
+
+
+def _tests(context: PageContext, row: DriftRow) -> Any:
+    tests = [
+        [
+            test["name"],
+            "–" if test["p_value"] is None else f"{test['p_value']:.3f}",
+            f"{test['effect']:.3f}",
+            "" if test.get("low") is None else f"{test['low']:.3f} – {test['high']:.3f}",
+            test["meaning"],
+        ]
+        for test in row.body["tests"]
+    ]
+    return card(
+        "How it was tested",
+        table(["test", "p", "effect", "90%", "what it sees"], tests, right=(1, 2, 3), wide=(4,)),
+        dmc.Text(
+            f"Verdict: p = {row.p_value:.3f}, of all tests together. An alarm needs p up to "
+            f"{context.settings.drift.false_alarm} and a change that matters.",
+            size="xs",
+            c="dimmed",
+        ),
+        meaning="Whole conversations are permuted between the windows: p is how often chance alone gives as much.",
+    )
+
+
 def _choose(context: PageContext, end: date) -> Any:
     drift = context.settings.drift
     border = end - timedelta(days=drift.current_days)
     names = sorted({one.name for one in context.store.eval_sets.summaries()})
     against = [
         {"value": "", "label": "the window before"},
+        *([{"value": PINNED, "label": f"the pinned reference, {drift.pinned}"}] if drift.pinned else []),
         *({"value": name, "label": f"eval set {name}"} for name in names),
     ]
     return card(

@@ -10,6 +10,7 @@ import dash_mantine_components as dmc
 from dashboards.components.cards import card, chart, link, table, verdict, with_interval
 from dashboards.context import PageContext
 from dashboards.figures.ratios import Ratio, ratio_dots
+from dashboards.figures.releases import marked
 from dashboards.figures.topics import share_lines
 from dashboards.queries.movement import Moves, moves
 from dashboards.queries.run import Shown
@@ -102,6 +103,7 @@ def over_time_card(context: PageContext, selection: Selection, shown: Shown, lar
             link("take weekdays out", context.href("/topics", selection, **{**selection.query, "weekdays": None})),
         ]
     drawn = share_lines(found.rows, {one.topic_id: one for one in largest})
+    drawn = marked(drawn, context.store.statistics.releases(), list(found.rows["start"]))
     return card(
         "Over time", chart(drawn), meaning=meaning, right=dmc.Text(switch, size="xs", c="dimmed") if switch else None
     )

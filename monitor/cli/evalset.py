@@ -1,4 +1,4 @@
-"""`offmap evalset import | list | show`."""
+"""`offmap evalset import | list | show | health`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.wording import clean, counted, cut, day
 if TYPE_CHECKING:
     from monitor.records import EvalItem
 
-__all__ = ["app", "import_", "list_", "show"]
+__all__ = ["app", "health", "import_", "list_", "show"]
 
 app = typer.Typer(help="Import and show eval sets.", no_args_is_help=True)
 
@@ -121,6 +121,43 @@ def show(
         columns,
         [(item.item_id, item.label or "–", cut(shown_text(item.prompt, redact), 200)) for item in eval_set.items],
     )
+
+
+@app.command("health")
+def health(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The eval set.")],
+    version: Annotated[str | None, typer.Option(metavar="VERSION", help="The latest when none is named.")] = None,
+    subset: Annotated[
+        Path | None,
+        typer.Option("--subset", metavar="FILE", help="Write the items of the smallest subset as JSONL."),
+    ] = None,
+    as_json: AsJson = False,
+    store: StorePath = None,
+) -> None:
+    """Say what repeats, contradicts itself or is not asked for.
+
+    Examines the eval set against the traffic of the last analysis, and publishes nothing.
+    """
+    from monitor.cli.evalset_health import examined, print_health, write_subset
+    from monitor.published import of_enough_users, published_run
+
+    settings = read_settings(context, store)
+    with open_store(settings) as opened:
+        run = published_run(opened)
+        eval_set = opened.eval_sets.load(name, version)
+        found = examined(opened, settings, eval_set, quiet=as_json)
+        shown, _ = of_enough_users(opened.atlases.topics(run.atlas_id), settings.atlas.min_users)
+        compared = opened.eval_health.read()
+    if subset is not None:
+        write_subset(subset, eval_set, found)
+    if as_json:
+        print_json({"eval_set": eval_set.name, "version": eval_set.version, "run": run.run_id, **found.document()})
+        return
+    labels = {topic.topic_id: topic.label for topic in shown}
+    print_health(found, eval_set, labels, compared, redact=settings.export.redact)
+    if subset is not None:
+        say(clean(f"The {counted(len(found.needed), 'item')} of the smallest subset are in {subset}."))
 
 
 def _document(item: EvalItem) -> dict[str, object]:

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from monitor.encoding.recipe import Recipe
 from monitor.records import EvalItem, EvalSet
 
-__all__ = ["ComparedItems", "distinct_items"]
+__all__ = ["Asker", "ComparedItems", "askers_of", "distinct_items"]
+
+#: An item's id and its label.
+Asker = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,16 @@ def distinct_items(eval_sets: Iterable[EvalSet], recipe: Recipe) -> ComparedItem
                     found.setdefault(prepared, (item.item_id, item.label))
     ordered = sorted(found)
     return ComparedItems(ordered, [found[text][0] for text in ordered], [found[text][1] for text in ordered])
+
+
+def askers_of(eval_sets: Iterable[EvalSet], recipe: Recipe, texts: Sequence[str]) -> list[list[Asker]]:
+    """All items that ask each of the prepared texts [m], once each: `distinct_items` keeps the first."""
+    found: dict[str, dict[Asker, None]] = {}
+    for eval_set in eval_sets:
+        for item in eval_set.items:
+            for text in _asked(item):
+                found.setdefault(recipe.prepare(text), {})[item.item_id, item.label] = None
+    return [list(found.get(text, {})) for text in texts]
 
 
 def _asked(item: EvalItem) -> list[str]:

@@ -13,7 +13,7 @@ from monitor.drift.mmd import mmd
 from monitor.drift.neighbourhood import NARROW, WIDE, neighbourhood
 from monitor.drift.novelty import novelty
 from monitor.drift.pool import DriftResult, Pool
-from monitor.drift.shares import shares
+from monitor.drift.shares import largest_share, shares
 
 __all__ = ["ALWAYS", "MEANINGS", "ON_REQUEST", "run_tests"]
 
@@ -23,6 +23,7 @@ _TESTS: Mapping[str, Callable[[Pool], DriftResult]] = MappingProxyType(
         "neighbours": partial(neighbourhood, k=WIDE),
         "distribution": mmd,
         "shares": shares,
+        "topic": largest_share,
         "novelty": novelty,
         "energy": energy,
         "classifier": classifier,
@@ -31,7 +32,7 @@ _TESTS: Mapping[str, Callable[[Pool], DriftResult]] = MappingProxyType(
 )
 
 #: Those of every comparison. All but novelty make the verdict; novelty says how much of the traffic is on something new.
-ALWAYS = ("nearest", "neighbours", "distribution", "shares", "novelty")
+ALWAYS = ("nearest", "neighbours", "topic", "distribution", "shares", "novelty")
 
 #: Those that say nothing more, for whoever knows them.
 ON_REQUEST = ("energy", "classifier", "evidently")
@@ -41,7 +42,8 @@ MEANINGS = MappingProxyType(
         "nearest": "small new subjects: how many more of each turn's 5 nearest are current too than chance gives",
         "neighbours": "popularity and new subjects: the same of its 20 nearest",
         "distribution": "texts as a whole: distance of the windows' means in the space of a kernel (MMD)",
-        "shares": "topics: the share of turns that would have to change topic to undo the change, beyond chance",
+        "topic": "one topic that grew or shrank: how much the share of the surest one changed",
+        "shares": "all topics: the share of turns that would have to change topic to undo the change, beyond chance",
         "novelty": "something new: the share of current turns that are far from everything in the reference",
         "energy": "texts as a whole: energy distance",
         "classifier": "texts as a whole: how well a model tells the windows apart (AUROC less one half)",

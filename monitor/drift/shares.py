@@ -10,7 +10,7 @@ from scipy.special import xlogy
 
 from monitor.drift.pool import DriftResult, Pool
 
-__all__ = ["ShareChange", "share_changes", "shares"]
+__all__ = ["ShareChange", "largest_share", "share_changes", "shares"]
 
 _NORMAL_90 = 1.645
 
@@ -60,6 +60,22 @@ def shares(pool: Pool) -> DriftResult:
     return DriftResult(size.effect, size.low, size.high, pool.tested(g).statistics, *pool.sides)
 
 
+def largest_share(pool: Pool) -> DriftResult:
+    """The topic whose share changed most, in its standard deviations under permutations, of topics of all levels.
+
+    One topic that grew is found by this where the G-test spreads it over all. The effect is the change of that topic's share,
+    and the p-value that of `share_changes`.
+    """
+    found = _scores(pool)
+    if found is None:
+        return pool.nothing()
+    _, change, spread, scores = found
+    largest = np.abs(scores).max(axis=1)
+    first = int(np.abs(scores[0]).argmax())
+    effect, reach = float(abs(change[0, first])), float(_NORMAL_90 * spread[first])
+    return DriftResult(effect, max(0.0, effect - reach), effect + reach, largest, *pool.sides)
+
+
 def share_changes(pool: Pool) -> list[ShareChange]:
     """How every topic's share of the turns changed; topics of all levels are asked about together, the surest first.
 
@@ -67,15 +83,12 @@ def share_changes(pool: Pool) -> list[ShareChange]:
     the largest over all topics (Westfall and Young, 1993), so the chance that any is small when nothing changed is at most
     that. Holm's correction would need far more permutations to say the same.
     """
-    found = _counts(pool)
-    if found is None:
+    counts, found = _counts(pool), _scores(pool)
+    if counts is None or found is None:
         return []
-    counts, names, _ = found
-    change = np.concatenate([contrast.astype(np.float64) @ counts for contrast in pool.contrasts()])
+    names, change, spread, scores = found
     observed = next(pool.contrasts())[0].astype(np.float64)
-    after, before = np.maximum(observed, 0) @ counts, np.maximum(-observed, 0) @ counts
-    spread = change[1:].std(axis=0)
-    scores = np.divide(change, spread, out=np.zeros_like(change), where=spread > 1e-9)
+    after, before = np.maximum(observed, 0) @ counts[0], np.maximum(-observed, 0) @ counts[0]
     largest = np.abs(scores).max(axis=1)
     adjusted = (largest[:, None] >= np.abs(scores[0])[None, :] - 1e-9).mean(axis=0)
     return [
@@ -89,6 +102,18 @@ def share_changes(pool: Pool) -> list[ShareChange]:
         )
         for place in np.lexsort((names, -np.abs(scores[0]))).tolist()
     ]
+
+
+def _scores(
+    pool: Pool,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None:
+    """Topics [t], changes of their shares [1 + B, t], the standard deviation of each [t], and the changes in units of it."""
+    found = _counts(pool)
+    if found is None:
+        return None
+    change = np.concatenate([contrast.astype(np.float64) @ found[0] for contrast in pool.contrasts()])
+    spread = change[1:].std(axis=0)
+    return found[1], change, spread, np.divide(change, spread, out=np.zeros_like(change), where=spread > 1e-9)
 
 
 def _counts(pool: Pool) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]] | None:

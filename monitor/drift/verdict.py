@@ -12,9 +12,9 @@ from monitor.drift.pool import DriftResult, p_value
 
 __all__ = ["WEIGHTS", "combined"]
 
-#: What each test counts in the verdict (docs/decisions/0027): the neighbour tests have the most power for both kinds of change;
-#: the others are there for changes that no neighbourhood shows.
-WEIGHTS = {"nearest": 0.4, "neighbours": 0.4, "distribution": 0.1, "shares": 0.1}
+#: What each test counts in the verdict (docs/decisions/0027): the neighbour tests have the most power on
+#: single turns, the surest topic in long conversations; the others are there for changes that no neighbourhood shows.
+WEIGHTS = {"nearest": 0.3, "neighbours": 0.3, "topic": 0.3, "distribution": 0.05, "shares": 0.05}
 
 
 def combined(tests: Mapping[str, DriftResult]) -> float:

@@ -259,6 +259,16 @@ def _proof(database: LocalDatabase) -> None:
     )
 
 
+def _eval_health(database: LocalDatabase) -> None:
+    """What was found in the eval sets that were compared, of each combination of versions."""
+    database.query(
+        "CREATE TABLE eval_health (health_id VARCHAR NOT NULL, eval_set_ids VARCHAR NOT NULL, names VARCHAR NOT NULL,"
+        " run_id VARCHAR NOT NULL, made_at TIMESTAMP NOT NULL, items BIGINT NOT NULL, texts BIGINT NOT NULL,"
+        " labels BIGINT NOT NULL, repeated BIGINT NOT NULL, conflicts BIGINT NOT NULL, doubts BIGINT NOT NULL,"
+        " diversity DOUBLE NOT NULL, value DOUBLE, low DOUBLE, high DOUBLE, document VARCHAR NOT NULL)"
+    )
+
+
 _LOOKOUT = """
 CREATE TABLE lookouts (
     pinned_at TIMESTAMP NOT NULL, encoder VARCHAR NOT NULL, recipe VARCHAR NOT NULL, after TIMESTAMP NOT NULL,
@@ -293,6 +303,7 @@ MIGRATIONS: Sequence[Migration] = (
     _languages,
     _naming,
     _proof,
+    _eval_health,
     _lookout,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from monitor.store.database import Database
 from monitor.store.languages import TurnLanguages, spoken
 from monitor.store.turns import traffic
 
-__all__ = ["FILTERS", "MAP_POINTS", "Filter", "Statistics"]
+__all__ = ["FILTERS", "MAP_POINTS", "Filter", "Release", "Statistics"]
 
 #: What turns can be filtered by.
 FILTERS = ("model", "prompt_version", "language", "tenant")
@@ -48,6 +49,19 @@ class Filter:
                 parts.append(f"list_contains(?::VARCHAR[], turns.{name})")
                 parameters.append(list(values))
         return " AND ".join(parts), parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """When a model or a prompt version came into use: the first of its turns."""
+
+    field: str
+    value: str
+    since: datetime
+
+
+#: What is released, how many turns say that it is in use, and what has been there from so early on that it is no news.
+_RELEASED, _IN_USE, _FROM_THE_START = ("model", "prompt_version"), 20, timedelta(days=1)
 
 
 class Statistics:
@@ -194,6 +208,22 @@ class Statistics:
             [limit],
         )
         return [str(value) for value in found.column(0).to_pylist()]
+
+    def releases(self, limit: int = 12) -> list[Release]:
+        """Models and prompt versions that came after the first day of traffic: the latest `limit`, in the order of time."""
+        parts = " UNION ALL ".join(
+            f"SELECT '{field}' AS field, {field} AS value, min(created_at) AS since FROM turns"
+            f" WHERE {field} IS NOT NULL AND {field} <> '' GROUP BY {field} HAVING count(*) >= {_IN_USE}"
+            for field in _RELEASED
+        )
+        first = self._database.value("SELECT min(created_at) FROM turns")
+        if first is None:
+            return []
+        found = self._database.query(
+            f"SELECT field, value, since FROM ({parts}) WHERE since >= ? ORDER BY since DESC, field, value LIMIT ?",
+            [first + _FROM_THE_START, limit],
+        ).to_pylist()
+        return [Release(row["field"], str(row["value"]), row["since"]) for row in reversed(found)]
 
     def unassigned(self, atlas_id: str, environments: Sequence[str]) -> int:
         """Turns that wait for a topic."""

@@ -26,6 +26,7 @@ from monitor.store.dead_letters import DeadLetters
 from monitor.store.deletion import Deletion
 from monitor.store.drift import DriftReports
 from monitor.store.erasure import Erasure
+from monitor.store.eval_health import EvalHealth
 from monitor.store.eval_sets import EvalSets
 from monitor.store.events import Events
 from monitor.store.exports import Exports
@@ -83,6 +84,7 @@ class Store:
         self.alerts = Alerts(database)
         self.drift = DriftReports(database)
         self.history = CoverageHistory(database)
+        self.eval_health = EvalHealth(database)
         self.partitions = Partitions(database)
         self.samples = Samples(database)
         self.streams = Streams(database)

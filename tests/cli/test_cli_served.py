@@ -26,6 +26,8 @@ COMMANDS = [
     ("evalset", "list"),
     ("evalset", "list", "--json"),
     ("evalset", "show", "shop"),
+    ("evalset", "health", "shop"),
+    ("evalset", "health", "shop", "--json"),
     ("analyse", "--eval-set", "shop"),
     ("analyse", "--eval-set", "nothing"),
     ("gaps",),

@@ -19,7 +19,15 @@ from tests.dashboards.app_support import served
 
 pytestmark = pytest.mark.slow
 
-PAGES = {"/": "Overview", "/gaps": "Gaps", "/topics": "Topics", "/words": "Words", "/drift": "Drift", "/data": "Data"}
+PAGES = {
+    "/": "Overview",
+    "/gaps": "Gaps",
+    "/topics": "Topics",
+    "/words": "Words",
+    "/drift": "Drift",
+    "/evalsets": "Eval sets",
+    "/data": "Data",
+}
 
 
 def text_of(tab: Any, url: str) -> str:

@@ -18,7 +18,7 @@ from monitor.store.history import CoveragePoint
 from monitor.store.partitions import PartitionRow
 from monitor.store.reports import SIGNALS, TURN_COVERAGE, CoverageRow
 from monitor.store.schedule import ScheduledJob
-from monitor.store.statistics import FILTERS, Filter
+from monitor.store.statistics import FILTERS, Filter, Release
 from tests.store.conftest import NOON, make_turn
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -83,6 +83,22 @@ def test_turns_by_hour_day_and_week(store: Store) -> None:
     assert weeks.column("turns").to_pylist() == [3, 2]
     with pytest.raises(ValueError, match="hour, day or week"):
         store.statistics.turns_by("year'); --", Filter())
+
+
+def test_releases_are_what_came_after_the_first_day_and_is_in_use(store: Store) -> None:
+    assert store.statistics.releases() == []
+    rows = [
+        *((f"v3-{n}", "small", "v3", NOON + n * HOUR) for n in range(30)),
+        *((f"v4-{n}", "small", "v4", NOON + 5 * DAY + n * HOUR) for n in range(25)),
+        *((f"m-{n}", HOSTILE, "v4", NOON + 9 * DAY + n * HOUR) for n in range(20)),
+        *((f"r-{n}", "rare", "v4", NOON + 8 * DAY) for n in range(19)),
+    ]
+    store.turns.append(
+        [make_turn(name, model=model, prompt_version=version, created_at=at) for name, model, version, at in rows]
+    )
+    v4, hostile = Release("prompt_version", "v4", NOON + 5 * DAY), Release("model", HOSTILE, NOON + 9 * DAY)
+    assert store.statistics.releases() == [v4, hostile]
+    assert store.statistics.releases(1) == [hostile]
 
 
 @pytest.mark.parametrize(
