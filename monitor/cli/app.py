@@ -46,6 +46,7 @@ from monitor.cli import (
     trends,
     watch_lists,
 )
+from monitor.cli import gap as gap_
 from monitor.cli import replay as replay_
 from monitor.cli import serve as serve_
 from monitor.cli import topics as topics_
@@ -158,6 +159,7 @@ app.command("keywords")(keywords.keywords)
 app.command("trends")(trends.trends)
 app.command("watchlist")(watch_lists.watch_lists)
 app.command("gaps")(gaps.gaps)
+app.command("gap")(gap_.gap)
 app.command("gate")(gate.gate)
 app.command("selftest")(selftest.selftest)
 app.add_typer(topics_.app, name="topics")

@@ -269,6 +269,28 @@ def _eval_health(database: LocalDatabase) -> None:
     )
 
 
+_GAP_LIVES = """
+CREATE TABLE gap_decisions (
+    decision_id VARCHAR NOT NULL, place BIGINT NOT NULL, created_at TIMESTAMP NOT NULL, who VARCHAR, kind VARCHAR NOT NULL,
+    gap_id VARCHAR NOT NULL, topic_id VARCHAR NOT NULL, value VARCHAR, words VARCHAR, until TIMESTAMP);
+CREATE TABLE gap_looks (
+    look_id VARCHAR NOT NULL, run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, eval_set_ids VARCHAR NOT NULL);
+CREATE TABLE gap_sightings (
+    look_id VARCHAR NOT NULL, gap_id VARCHAR NOT NULL, topic_id VARCHAR NOT NULL, level BIGINT NOT NULL, rank BIGINT NOT NULL,
+    turns BIGINT NOT NULL, share DOUBLE NOT NULL, coverage DOUBLE NOT NULL, low DOUBLE NOT NULL, high DOUBLE NOT NULL,
+    ratio DOUBLE, ratio_low DOUBLE, p_value DOUBLE, newly_covered BIGINT NOT NULL);
+CREATE TABLE gap_links (
+    gap_id VARCHAR NOT NULL, event VARCHAR NOT NULL, other VARCHAR NOT NULL, seen_at TIMESTAMP NOT NULL);
+"""
+
+
+def _gap_lives(database: LocalDatabase) -> None:
+    """What people decided about gaps, and what each publication saw of them."""
+    for statement in _GAP_LIVES.split(";"):
+        if statement.strip():
+            database.query(statement)
+
+
 _LOOKOUT = """
 CREATE TABLE lookouts (
     pinned_at TIMESTAMP NOT NULL, encoder VARCHAR NOT NULL, recipe VARCHAR NOT NULL, after TIMESTAMP NOT NULL,
@@ -304,6 +326,7 @@ MIGRATIONS: Sequence[Migration] = (
     _naming,
     _proof,
     _eval_health,
+    _gap_lives,
     _lookout,
 )
 

@@ -30,6 +30,7 @@ from monitor.store.eval_health import EvalHealth
 from monitor.store.eval_sets import EvalSets
 from monitor.store.events import Events
 from monitor.store.exports import Exports
+from monitor.store.gap_lives import GapLives
 from monitor.store.history import CoverageHistory
 from monitor.store.jobs import Jobs
 from monitor.store.kept_out import KeptOut
@@ -77,6 +78,7 @@ class Store:
         self.jobs = Jobs(database)
         self.atlases = Atlases(database)
         self.curation = Curation(database)
+        self.gap_lives = GapLives(database)
         self.topic_names = TopicNames(database)
         self.reports = Reports(database)
         self.runs = Runs(database)
