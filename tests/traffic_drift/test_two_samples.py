@@ -70,7 +70,7 @@ def test_false_alarms_stay_at_the_level(turns: int) -> None:
         for name, result in tests.items():
             found.setdefault(name, []).append(result.p_value)
         found.setdefault("combined", []).append(combined(tests))
-    assert len(found) == 8
+    assert len(found) == 9
     for name, values in found.items():
         for level in (0.05, 0.2):
             assert (np.array(values) <= level).sum() <= most_alarms(draws, level), name
