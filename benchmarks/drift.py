@@ -89,21 +89,16 @@ def draw(texts: Texts, kind: str, part: float, turns: int, seed: int) -> Drawn:
     new, known = order[:3], order[3:]
     popularity = rng.lognormal(0, 1, len(known))
     popularity /= popularity.sum()
-    rows = {one: rng.permutation(np.flatnonzero(label == one)) for one in range(len(names))}
-    used = dict.fromkeys(rows, 0)
-
-    def take(labels: np.ndarray) -> np.ndarray:
-        found = []
-        for one in labels.tolist():
-            found.append(rows[one][used[one] % len(rows[one])])
-            used[one] += 1
-        return np.array(found, np.int64)
-
-    reference = take(rng.choice(known, REFERENCE, p=popularity))
     planted = round(part * turns) if kind != "null" else 0
     grown = rng.choice(known, 3, replace=False)
-    usual = rng.choice(known, turns - planted, p=popularity)
-    current = take(np.concatenate([usual, rng.choice(new if kind == "new" else grown, planted)]))
+    usual = rng.choice(known, REFERENCE + turns - planted, p=popularity)
+    asked = np.concatenate([usual, rng.choice(new if kind == "new" else grown, planted)])
+    texts_of = np.empty(len(asked), np.int64)
+    for one in np.unique(asked):
+        places, rows = np.flatnonzero(asked == one), rng.permutation(np.flatnonzero(label == one))
+        # An intent that is asked more often than it has texts says some twice, on whichever side.
+        texts_of[places] = rng.permutation(np.resize(rows, len(places)))
+    reference, current = texts_of[:REFERENCE], texts_of[REFERENCE:]
     return Drawn(reference, current, np.arange(turns) >= turns - planted)
 
 

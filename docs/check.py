@@ -8,8 +8,8 @@ settings (from `monitor.settings`), and the README's benchmark tables (from `ben
 every command, option and setting says what it is for; links between our pages lead somewhere; commands in ```console
 blocks exist.
 
-A benchmark's table is made by its function in `docs/benchmark_tables.py`. A result without one is shown by its `table`: a list of
-flat objects with the same keys, a row each.
+A benchmark's table is made by its function in `docs/benchmark_tables.py`. A result without one is shown by its `table`: a list
+of flat objects with the same keys, a row each.
 """
 
 from __future__ import annotations
