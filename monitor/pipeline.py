@@ -48,6 +48,7 @@ from monitor.naming.naming import carry_names
 from monitor.progress import Advance, Progress, Silent
 from monitor.records import EvalSet, Turn, Window, short_hash
 from monitor.settings import Settings
+from monitor.sightings import see_gaps
 from monitor.signals import NEGATIVE, find_signals
 from monitor.signals.signal import Signal
 from monitor.store.atlases import AtlasRow
@@ -598,12 +599,15 @@ def _publish(
     point = CoveragePoint(
         run.run_id, run.published_at, window.start, window.end, names, turns, value, low, high, len(report.gaps)
     )
+    seen = see_gaps(store, settings, run, now=run.published_at)
     with store.transaction():
         store.runs.publish(run)
         carry_names(store, ids.atlas_id, settings.naming)
         store.history.add(point)
         if eval_sets:
             store.eval_health.write(_health_row(health, eval_sets, run, _numbers(report)))
+        if seen is not None:
+            store.gap_lives.note(seen.look, seen.sightings, seen.links)
     store.runs.sweep()
     return run
 

@@ -16,6 +16,7 @@ from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings
 from monitor.alerts.rules import Decision, Finding, Policy, adopt, decide, sum_up
 from monitor.atlas.assembly import microseconds, moment
 from monitor.clock import Clock
+from monitor.coverage.life import read_lives
 from monitor.drift.comparison import PINNED, compare_windows
 from monitor.drift.look import Look, read_look
 from monitor.encoding.encoder import Encoder
@@ -118,7 +119,8 @@ def _decide(
     # The traffic's own time: a log that ended in spring is looked at as it was then.
     now = min(at, look.run.window_end)
     policy = Policy(settings.alerts.growth, max(settings.alerts.min_users, settings.atlas.min_users))
-    gaps = gap_findings(look)
+    lives = read_lives(store, now=at)
+    gaps = gap_findings(look, lives)
     if now - moment(int(look.created.min())) < timedelta(days=settings.alerts.settle_days):
         return Decision((), (), ())
     # What a history holds is summed up once coverage says something: the eval set may come weeks after the traffic.
@@ -126,7 +128,7 @@ def _decide(
         return sum_up(gaps, now=now, at=at, policy=policy, path="/gaps")
     surges = find_surges_of(look, store, settings, end=microseconds(now))
     known = [row for kind in ("gap", "drift", "watch_list") for row in store.alerts.subjects(kind)]
-    found = [*surge_findings(look, surges, store), *watch_list_findings(store, settings, now=now), *gaps]
+    found = [*surge_findings(look, surges, store, lives), *watch_list_findings(store, settings, now=now), *gaps]
     explained = bool(surges) or any(row.subject[:1] == "s" and now - row.seen_at < _EXPLAINED for row in known)
     if drift.alarm and not explained:
         found.append(_drifted(drift, look))

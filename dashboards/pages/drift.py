@@ -12,6 +12,7 @@ from dash import Input, Output, State, html, no_update
 
 from dashboards.components.cards import card, chart, empty, link, page, table, verdict
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
+from dashboards.components.lookout import lookout_card
 from dashboards.context import PageContext
 from dashboards.figures.drift import dumbbell, parts
 from dashboards.queries.run import read_run
@@ -51,6 +52,7 @@ def layout(context: PageContext, selection: Selection) -> Any:
         )
     else:
         content += _report(context, selection, row)
+    content.append(lookout_card(context))
     content.append(
         dmc.SimpleGrid(
             [_choose(context, shown.run.window_end.date()), _past(context, selection)], cols={"base": 1, "md": 2}

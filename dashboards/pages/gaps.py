@@ -15,10 +15,12 @@ from dashboards.components.job import follow_job, job_parts, request_job, said, 
 from dashboards.context import PageContext
 from dashboards.figures.coverage import interval_bar
 from dashboards.figures.topics import growth_curve
+from dashboards.pages import gap_life
 from dashboards.pages.talks import talks_card
 from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import topic_over_time
 from dashboards.state import Selection
+from monitor.coverage.life import Life, read_lives
 from monitor.finetune.formats import FORMATS
 from monitor.published import compared_items, shown_text
 from monitor.store.atlases import TopicRow
@@ -34,13 +36,15 @@ _COLUMNS = [
     column(
         "rank",
         "#",
-        "The worst first: priority is traffic times what is surely uncovered, times risk, times growth.",
+        "The worst first: priority is traffic times what is surely uncovered, times risk, times growth. Marked !: it leaves "
+        "enough uncovered to alert on, even at the interval's high end.",
         width=72,
         number=True,
+        shown="rank_text",
     ),
-    column("label", "gap", "The words that set the topic apart.", width=260),
+    column("label", "gap", "The words that set the topic apart.", width=224),
     column("turns", "turns", "Turns of this topic in the analysis.", number=True, width=80),
-    share_column(),
+    share_column() | {"width": 148},
     column(
         "coverage",
         "covered",
@@ -49,6 +53,7 @@ _COLUMNS = [
         shown="coverage_text",
         width=136,
     ),
+    column("stands", "state, owner", "What became of it so far, and whose it is; see its page.", width=136),
     column(
         "growth",
         "growth",
@@ -67,7 +72,6 @@ _COLUMNS = [
         shown="risk_text",
         width=72,
     ),
-    column("alert", "alert", "Leaves enough uncovered to alert on, even at the interval's high end.", width=70),
 ]
 
 
@@ -77,30 +81,35 @@ def layout(context: PageContext, selection: Selection) -> Any:
     if shown is None:
         return page(TITLE, question, _no_run(context))
     gap = next((one for one in shown.gaps if one.gap_id == selection.query.get("gap")), None)
+    lives = read_lives(context.store, now=context.clock())
     if gap is not None:
-        return _gap_page(context, selection, shown, gap)
+        return _gap_page(context, selection, shown, gap, lives.of(gap.gap_id))
+    asked = selection.query.get("gap", "")
+    if lives.of(asked).closed_at is not None:
+        return gap_life.closed_page(context, selection, shown, lives.of(asked))
     content: list[Any] = [verdict(shown.report.verdict, bad=shown.report.value is None)]
     content += not_read_line(context.store.atlases.foreign(shown.run.atlas_id))
-    if selection.query.get("gap"):
+    if asked:
         content.append(
             dmc.Alert(
-                f"There is no gap {clean(selection.query['gap'])[:40]} in the latest analysis: it may have closed, or been "
+                f"There is no gap {clean(asked)[:40]} in the latest analysis: it may have closed, or been "
                 "split. All gaps of today are below.",
                 color="orange",
             )
         )
-    if not shown.gaps:
-        return page(TITLE, question, *content, _no_gaps(shown))
-    rows = [_row(shown, one) for one in shown.gaps]
-    content += [
-        card(
-            f"{counted(len(rows), 'gap')}",
-            grid("gaps-grid", _COLUMNS, rows),
-            meaning="Topics of your traffic that the eval set does not cover. Press a row to open it.",
-            right=dmc.Text(f"of the analysis {shown.days}", size="xs", c="dimmed"),
+    rows = [_row(shown, one, lives.of(one.gap_id)) for one in shown.gaps if not lives.of(one.gap_id).hidden]
+    if rows:
+        content.append(
+            card(
+                f"{counted(len(rows), 'gap')}",
+                grid("gaps-grid", _COLUMNS, rows),
+                meaning="Topics of your traffic that the eval set does not cover. Press a row to open it.",
+                right=dmc.Text(f"of the analysis {shown.days}", size="xs", c="dimmed"),
+            )
         )
-    ]
-    return page(TITLE, question, *content)
+    else:
+        content.append(_no_gaps(shown))
+    return page(TITLE, question, *content, *gap_life.folded(context, selection, shown, lives))
 
 
 def register(app: dash.Dash, context: PageContext) -> None:
@@ -129,6 +138,7 @@ def register(app: dash.Dash, context: PageContext) -> None:
         return request_job(context, "export", {"gap": gap, "format": format}, "The export is asked for …")
 
     follow_job(app, context, "export", partial(_job_state, context))
+    gap_life.register(app, context)
 
 
 def _no_run(context: PageContext) -> Any:
@@ -144,6 +154,8 @@ def _no_run(context: PageContext) -> Any:
 
 
 def _no_gaps(shown: Shown) -> Any:
+    if shown.gaps:
+        return empty("No other gap is worth listing", "Somebody decided that the gaps below will not be fixed yet.")
     if not shown.run.eval_sets:
         return empty(
             "No eval set was compared",
@@ -155,18 +167,20 @@ def _no_gaps(shown: Shown) -> Any:
     return empty("No gap is worth listing", "Everything that many users ask is covered, as far as can be told.")
 
 
-def _row(shown: Shown, gap: GapRow) -> dict[str, Any]:
+def _row(shown: Shown, gap: GapRow, life: Life) -> dict[str, Any]:
     topic = shown.topic(gap.topic_id)
     known = gap.growth == gap.growth
     return {
         "id": gap.gap_id,
         "rank": gap.rank,
+        "rank_text": f"! {gap.rank}" if gap.alert else f"{gap.rank}",
         "label": clean(gap.label),
         "turns": gap.turns,
         "share": gap.share,
         "share_text": share_range(topic.share, topic.share_low, topic.share_high) if topic else share(gap.share),
         "coverage": gap.coverage,
         "coverage_text": f"{gap.coverage:.0%} ({100 * gap.low:.0f}–{100 * gap.high:.0f})",
+        "stands": life.words + (f" · {clean(life.owner)}" if life.owner else ""),
         "growth": gap.growth if known else None,
         "growth_text": f"×{gap.growth:.1f}" if known else "–",
         "first": gap.first_seen.isoformat(),
@@ -174,11 +188,10 @@ def _row(shown: Shown, gap: GapRow) -> dict[str, Any]:
         "users": topic.users if topic else None,
         "risk": gap.risk,
         "risk_text": f"{gap.risk:.1f}",
-        "alert": "!" if gap.alert else "",
     }
 
 
-def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: GapRow) -> Any:
+def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: GapRow, life: Life) -> Any:
     topic = shown.topic(gap.topic_id)
     back = link("← all gaps", context.href(PATH, selection))
     if topic is None:
@@ -200,7 +213,12 @@ def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: Gap
                 ),
                 dmc.GridCol(
                     dmc.Stack(
-                        [_numbers(context, gap, topic, shown), _export(context, gap), _nearest(context, shown, gap)],
+                        [
+                            gap_life.life_card(context, shown, life),
+                            _numbers(context, gap, topic, shown),
+                            _export(context, gap),
+                            _nearest(context, shown, gap),
+                        ],
                         gap="md",
                     ),
                     span={"base": 12, "md": 5},

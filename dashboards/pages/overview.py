@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +16,7 @@ from dashboards.figures.releases import marked
 from dashboards.queries.coverage import coverage_over_time, unit_of
 from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
+from monitor.coverage.life import read_lives
 from monitor.store.alerts import AlertRow, DeliveryRow
 from monitor.store.reports import GapRow
 from monitor.wording import clean, counted, percent, range_of, share, share_range, short_day
@@ -43,14 +45,16 @@ def layout(context: PageContext, selection: Selection) -> Any:
             ),
             _ingest_row(context, selection),
         )
+    asked = _asked(context, shown)
     return page(
         TITLE,
         question,
         verdict(shown.report.verdict, bad=shown.report.value is None),
         *not_read_line(context.store.atlases.foreign(shown.run.atlas_id)),
-        _numbers(context, selection, shown),
+        _numbers(context, selection, shown, asked),
         dmc.SimpleGrid(
-            [_coverage(context, selection, shown), _top_gaps(context, selection, shown)], cols={"base": 1, "md": 2}
+            [_coverage(context, selection, shown), _top_gaps(context, selection, shown, asked)],
+            cols={"base": 1, "md": 2},
         ),
         _alerts(context, selection),
     )
@@ -65,9 +69,9 @@ def _nothing() -> Any:
     )
 
 
-def _numbers(context: PageContext, selection: Selection, shown: Shown) -> Any:
+def _numbers(context: PageContext, selection: Selection, shown: Shown, asked: Sequence[GapRow]) -> Any:
     report, drift = shown.report, context.store.drift.latest()
-    marked = sum(gap.alert for gap in shown.gaps)
+    marked = sum(gap.alert for gap in asked)
     return dmc.SimpleGrid(
         [
             number_card(
@@ -81,7 +85,7 @@ def _numbers(context: PageContext, selection: Selection, shown: Shown) -> Any:
             ),
             number_card(
                 "Gaps",
-                f"{len(shown.gaps):,}",
+                f"{len(asked):,}",
                 f"{marked:,} leave enough uncovered to alert on",
                 "Topics that users ask about and the eval set does not cover, the worst first on their page.",
                 context.href("/gaps", selection),
@@ -158,7 +162,13 @@ def _coverage(context: PageContext, selection: Selection, shown: Shown) -> Any:
     )
 
 
-def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
+def _asked(context: PageContext, shown: Shown) -> list[GapRow]:
+    """The gaps but those that will not be fixed yet, as somebody decided."""
+    lives = read_lives(context.store, now=context.clock())
+    return [gap for gap in shown.gaps if not lives.of(gap.gap_id).hidden]
+
+
+def _top_gaps(context: PageContext, selection: Selection, shown: Shown, asked: Sequence[GapRow]) -> Any:
     rows = [
         [
             link(clean(gap.label), context.href("/gaps", selection, gap=gap.gap_id)),
@@ -166,7 +176,7 @@ def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
             range_of(gap.coverage, gap.low, gap.high),
             short_day(gap.first_seen),
         ]
-        for gap in shown.gaps[:_GAPS]
+        for gap in asked[:_GAPS]
     ]
     body: Any = (
         table(["gap", "share", "covered", "since"], rows, right=(1, 2, 3))
@@ -177,7 +187,7 @@ def _top_gaps(context: PageContext, selection: Selection, shown: Shown) -> Any:
         "Top gaps",
         body,
         meaning="What users ask most that the eval set covers least, weighted by failures and growth.",
-        right=link(f"all {len(shown.gaps)}", context.href("/gaps", selection)) if rows else None,
+        right=link(f"all {len(asked)}", context.href("/gaps", selection)) if rows else None,
     )
 
 

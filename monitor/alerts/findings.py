@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monitor.alerts.rules import Finding
 from monitor.atlas.labels import label_topics, presentable
 from monitor.atlas.timeline import DAY
+from monitor.coverage.life import Life, Lives
 from monitor.drift.look import Look
 from monitor.drift.surges import Surge, find_surges
 from monitor.drift.watch_counts import watch_counts
@@ -21,6 +22,7 @@ from monitor.settings import Settings
 from monitor.store.alerts import AlertBody
 from monitor.store.reports import GapRow
 from monitor.store.store import Store
+from monitor.wording import clean
 
 __all__ = ["find_surges_of", "gap_findings", "surge_findings", "watch_list_findings"]
 
@@ -41,6 +43,10 @@ _MOSTLY = 0.5
 #: does not change is told once in forty years.
 _RISEN, _BY_CHANCE = 1.5, 0.0005
 _EXAMPLES = 3
+
+#: Of gaps of which nothing is noted.
+_NO_LIVES = Lives({})
+_PAGE_OF_GAP = "/gaps?gap="
 
 _SPAN_DAYS = 35.0
 #: Texts that a surge's words are set against.
@@ -67,33 +73,38 @@ def find_surges_of(look: Look, store: Store, settings: Settings, *, end: int) ->
     ]
 
 
-def gap_findings(look: Look) -> list[Finding]:
-    """One finding a gap that is marked for an alert, the worst first. None is sure: an estimate may cross a line by chance."""
+def gap_findings(look: Look, lives: Lives = _NO_LIVES) -> list[Finding]:
+    """One finding a gap that is marked for an alert, the worst first. None is sure: an estimate may cross a line by chance.
+
+    A gap that somebody is on, and that does not grow surely, is not told, and neither is one that will not be fixed yet.
+    """
     found = []
     place = look.position
     for gap in look.gaps:
         if not gap.alert or gap.topic_id not in place:
             continue
         rows = look.members(place[gap.topic_id])
+        life = lives.of(gap.gap_id)
         found.append(
             Finding(
                 kind="gap",
                 key=gap.gap_id,
                 title=f"Gap: {gap.label}",
-                body=AlertBody(_of_gap(gap), _facts_of_gap(gap, _count(look.user[rows])), gap.examples),
-                path=f"/gaps?gap={gap.gap_id}",
+                body=AlertBody(_of_gap(gap), _facts_of_gap(gap, _count(look.user[rows]), life), gap.examples),
+                path=f"{_PAGE_OF_GAP}{gap.gap_id}",
                 size=gap.share * (1 - gap.coverage),
                 users=_count(look.user[rows]),
                 members=_latest(look, rows),
                 sure=False,
-                telling=gap.high <= _SURELY_MISSED,
+                telling=gap.high <= _SURELY_MISSED and not life.silent,
             )
         )
     return found
 
 
-def surge_findings(look: Look, surges: Sequence[Surge], store: Store) -> list[Finding]:
-    """One finding a surge. Each is sure: its p-value allows for everything that was looked at."""
+def surge_findings(look: Look, surges: Sequence[Surge], store: Store, lives: Lives = _NO_LIVES) -> list[Finding]:
+    """One finding a surge. Each is sure: its p-value allows for everything that was looked at. One in a gap that will not be
+    fixed yet is not told."""
     found = []
     for surge in surges:
         rows = np.array(surge.members, np.int64)
@@ -102,6 +113,9 @@ def surge_findings(look: Look, surges: Sequence[Surge], store: Store) -> list[Fi
         missed = bool(coverage <= _COVERED)
         label = _label(look, rows, store)
         users = _count(look.user[rows])
+        path = _page(look, rows, missed)
+        gap = path.removeprefix(_PAGE_OF_GAP) if path.startswith(_PAGE_OF_GAP) else None
+        life = None if gap is None else lives.of(gap)
         found.append(
             Finding(
                 kind="gap" if missed else "drift",
@@ -109,14 +123,15 @@ def surge_findings(look: Look, surges: Sequence[Surge], store: Store) -> list[Fi
                 title=f"{_what(surge)}: {label}",
                 body=AlertBody(
                     _of_surge(surge, coverage),
-                    _facts_of_surge(surge, coverage, users),
+                    (*_facts_of_surge(surge, coverage, users), *(_facts_of_life(life) if life is not None else ())),
                     tuple(int(look.keys[row]) for row in _spread(look, rows)),
                 ),
-                path=_page(look, rows, missed),
+                path=path,
                 size=surge.share * (1 - coverage) if missed else surge.share,
                 users=users,
                 members=tuple(int(key) for key in look.keys[rows[:_MEMBERS]]),
                 sure=True,
+                telling=life is None or not life.hidden,
             )
         )
     return found
@@ -172,14 +187,20 @@ def _of_gap(gap: GapRow) -> str:
     )
 
 
-def _facts_of_gap(gap: GapRow, users: int) -> tuple[tuple[str, str], ...]:
+def _facts_of_gap(gap: GapRow, users: int, life: Life) -> tuple[tuple[str, str], ...]:
     return (
         ("How much", f"{gap.turns:,} turns, {gap.share:.1%} of the traffic"),
         ("Covered", f"{gap.coverage:.0%} ({gap.low:.0%} to {gap.high:.0%})"),
         ("How sure", "every look of a week found it, the last one at the interval's high end too"),
         ("Users", f"{users:,}"),
         ("Since", f"{gap.first_seen:%-d %b %Y}"),
+        *_facts_of_life(life),
     )
+
+
+def _facts_of_life(life: Life) -> tuple[tuple[str, str], ...]:
+    """How the gap stands, and whose it is; no other words of people leave with an alert."""
+    return (("State", life.words), ("Owner", clean(life.owner) if life.owner else "nobody yet"))
 
 
 def _of_surge(surge: Surge, coverage: float) -> str:
@@ -228,7 +249,7 @@ def _page(look: Look, rows: NDArray[np.int64], missed: bool) -> str:
         topic = look.topics[int(topics[counts.argmax()])].topic_id
         gaps = [gap.gap_id for gap in look.gaps if gap.topic_id == topic]
         if missed and gaps:
-            return f"/gaps?gap={gaps[0]}"
+            return f"{_PAGE_OF_GAP}{gaps[0]}"
         return f"/topics?topic={topic}"
     return "/drift"
 

@@ -39,12 +39,14 @@ from monitor.cli import (
     gate,
     ingest,
     keywords,
+    lookout,
     privacy,
     selftest,
     signals,
     trends,
     watch_lists,
 )
+from monitor.cli import gap as gap_
 from monitor.cli import replay as replay_
 from monitor.cli import serve as serve_
 from monitor.cli import topics as topics_
@@ -153,10 +155,12 @@ app.command("consume")(consume.consume)
 app.add_typer(evalset.app, name="evalset")
 app.command("analyse")(analysis.analyse)
 app.command("drift")(drift.drift)
+app.command("lookout")(lookout.lookout)
 app.command("keywords")(keywords.keywords)
 app.command("trends")(trends.trends)
 app.command("watchlist")(watch_lists.watch_lists)
 app.command("gaps")(gaps.gaps)
+app.command("gap")(gap_.gap)
 app.command("gate")(gate.gate)
 app.command("selftest")(selftest.selftest)
 app.add_typer(topics_.app, name="topics")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.coverage.estimate import Interval
 
-__all__ = ["Gap", "Slice", "alerts", "rank_gaps"]
+__all__ = ["Gap", "Slice", "alerts", "gap_id_of", "rank_gaps"]
 
 #: A slice is a gap when its coverage is at most this, and the interval's high end at most that. What ranks is the uncovered
 #: share, so a generous bound lengthens the list at its end only.
@@ -78,6 +78,15 @@ class Gap:
     slice: int
     priority: float
     risk: float
+
+
+def gap_id_of(topic_id: str) -> str:
+    """A gap has the id of its topic, and so lives as long.
+
+    >>> gap_id_of("t1f00")
+    'g1f00'
+    """
+    return "g" + topic_id[1:]
 
 
 def rank_gaps(

@@ -11,7 +11,7 @@ from monitor.atlas.assembly import moment
 from monitor.atlas.corpus import numbered
 from monitor.atlas.timeline import first_seen, growth
 from monitor.coverage.estimate import Coverage, Traffic
-from monitor.coverage.gaps import Slice, alerts, rank_gaps
+from monitor.coverage.gaps import Slice, alerts, gap_id_of, rank_gaps
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.production import Production
 from monitor.settings import Settings
@@ -52,7 +52,7 @@ def gap_rows(
         seen = first_seen(production.corpus.created[member], production.corpus.conversation[member])
         found.append(
             GapRow(
-                gap_id="g" + topic.topic_id[1:],
+                gap_id=gap_id_of(topic.topic_id),
                 rank=rank,
                 topic_id=topic.topic_id,
                 label=topic.found_label or topic.label,  # a name is put over it by who reads it

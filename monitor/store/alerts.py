@@ -6,10 +6,12 @@ subjects are written in one transaction: a process that dies has told, or has it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+import pyarrow as pa
 
 from monitor.store.database import Database
 from monitor.store.forgotten import gone
@@ -139,6 +141,21 @@ class Alerts:
         """The latest first."""
         bound = "" if limit is None else f" LIMIT {int(limit)}"
         return _ALERT.read(self._database.query(f"SELECT * FROM alerts ORDER BY created_at DESC, alert_id{bound}"))
+
+    def of_gaps(self, gap_ids: Collection[str]) -> dict[str, list[AlertRow]]:
+        """By gap those that told of it, or lead to its page; the latest first."""
+        pages = {f"/gaps?gap={gap_id}": gap_id for gap_id in gap_ids}
+        asked = pa.table({"path": pa.array(pages, pa.string()), "gap": pa.array(pages.values(), pa.string())})
+        rows = self._database.query(
+            "SELECT * FROM alerts WHERE path IN (SELECT path FROM asked)"
+            " OR (kind = 'gap' AND subject IN (SELECT gap FROM asked)) ORDER BY created_at DESC, alert_id",
+            asked=asked,
+        )
+        found: dict[str, list[AlertRow]] = {}
+        for one in _ALERT.read(rows):
+            for gap_id in {one.subject, pages.get(one.path, one.subject)} & set(pages.values()):
+                found.setdefault(gap_id, []).append(one)
+        return found
 
     def find(self, alert_id: str) -> AlertRow | None:
         found = _ALERT.read(self._database.query("SELECT * FROM alerts WHERE alert_id = ?", [alert_id]))

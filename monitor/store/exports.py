@@ -63,6 +63,18 @@ class Exports:
         """Every export, the latest first."""
         return self._read("true")
 
+    def times_of_slices(self) -> list[tuple[str, datetime]]:
+        """What each export is of, the id of a gap or a topic, and when it was made; the first first."""
+        found = self._database.query(
+            "SELECT json_extract_string(manifest, '$.slice') AS slice, created_at FROM exports"
+            " WHERE json_valid(manifest) ORDER BY created_at, export_id"
+        )
+        return [
+            (slice_id, made)
+            for slice_id, made in zip(values(found, 0), values(found, 1), strict=True)
+            if slice_id is not None
+        ]
+
     def containing(self, turn_keys: Sequence[int]) -> list[ExportRow]:
         """The exports with at least one of these turns, the latest first."""
         return self._read(

@@ -269,6 +269,45 @@ def _eval_health(database: LocalDatabase) -> None:
     )
 
 
+_GAP_LIVES = """
+CREATE TABLE gap_decisions (
+    decision_id VARCHAR NOT NULL, place BIGINT NOT NULL, created_at TIMESTAMP NOT NULL, who VARCHAR, kind VARCHAR NOT NULL,
+    gap_id VARCHAR NOT NULL, topic_id VARCHAR NOT NULL, value VARCHAR, words VARCHAR, until TIMESTAMP);
+CREATE TABLE gap_looks (
+    look_id VARCHAR NOT NULL, run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, eval_set_ids VARCHAR NOT NULL);
+CREATE TABLE gap_sightings (
+    look_id VARCHAR NOT NULL, gap_id VARCHAR NOT NULL, topic_id VARCHAR NOT NULL, level BIGINT NOT NULL, rank BIGINT NOT NULL,
+    turns BIGINT NOT NULL, share DOUBLE NOT NULL, coverage DOUBLE NOT NULL, low DOUBLE NOT NULL, high DOUBLE NOT NULL,
+    ratio DOUBLE, ratio_low DOUBLE, p_value DOUBLE, newly_covered BIGINT NOT NULL);
+CREATE TABLE gap_links (
+    gap_id VARCHAR NOT NULL, event VARCHAR NOT NULL, other VARCHAR NOT NULL, seen_at TIMESTAMP NOT NULL);
+"""
+
+
+def _gap_lives(database: LocalDatabase) -> None:
+    """What people decided about gaps, and what each publication saw of them."""
+    for statement in _GAP_LIVES.split(";"):
+        if statement.strip():
+            database.query(statement)
+
+
+_LOOKOUT = """
+CREATE TABLE lookouts (
+    pinned_at TIMESTAMP NOT NULL, encoder VARCHAR NOT NULL, recipe VARCHAR NOT NULL, after TIMESTAMP NOT NULL,
+    last_at TIMESTAMP NOT NULL, since TIMESTAMP NOT NULL, reference BIGINT NOT NULL, conversations BIGINT NOT NULL,
+    alarms BIGINT NOT NULL, edges VARCHAR NOT NULL, topics VARCHAR NOT NULL,
+    evidence VARCHAR NOT NULL, state VARCHAR NOT NULL);
+CREATE TABLE lookout_turns (turn_key UBIGINT NOT NULL, topic BIGINT NOT NULL);
+"""
+
+
+def _lookout(database: LocalDatabase) -> None:
+    """What the lookout is at, and its reference."""
+    for statement in _LOOKOUT.split(";"):
+        if statement.strip():
+            database.query(statement)
+
+
 def _marks(database: LocalDatabase) -> None:
     """What people say of single turns: covered, or noise."""
     database.query(
@@ -298,6 +337,8 @@ MIGRATIONS: Sequence[Migration] = (
     _naming,
     _proof,
     _eval_health,
+    _gap_lives,
+    _lookout,
     _marks,
 )
 

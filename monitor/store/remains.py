@@ -33,6 +33,8 @@ _LABELS = (
     ("exports", ("export_id",), "manifest"),
     ("decisions", ("decision_id",), "label"),
     ("decisions", ("decision_id",), "name"),
+    # Of a gap: reasons and notes may quote what was said. Owners and tickets quote nothing.
+    ("gap_decisions", ("decision_id",), "words"),
     ("marks", ("mark_id",), "why"),
 )
 _JSON = {"body", "manifest"}
@@ -163,6 +165,7 @@ class Remains:
         for table in ("topics", "gaps", "decisions"):
             found.update(self._column(table, "label"))
         found.update(self._column("decisions", "name"))
+        found.update(self._column("gap_decisions", "words"))
         found.update(self._column("marks", "why"))
         # "Gap: a label". What stands before is our own.
         found.update(title.partition(": ")[2] for title in self._column("alerts", "title"))

@@ -30,6 +30,7 @@ from monitor.store.eval_health import EvalHealth
 from monitor.store.eval_sets import EvalSets
 from monitor.store.events import Events
 from monitor.store.exports import Exports
+from monitor.store.gap_lives import GapLives
 from monitor.store.history import CoverageHistory
 from monitor.store.jobs import Jobs
 from monitor.store.kept_out import KeptOut
@@ -38,6 +39,7 @@ from monitor.store.late_facts import LateFacts
 from monitor.store.layouts import Layouts
 from monitor.store.leases import Leases
 from monitor.store.local import LocalDatabase
+from monitor.store.lookouts import Lookouts
 from monitor.store.marks import Marks
 from monitor.store.offsets import Offsets
 from monitor.store.partitions import Partitions
@@ -77,6 +79,7 @@ class Store:
         self.jobs = Jobs(database)
         self.atlases = Atlases(database)
         self.curation = Curation(database)
+        self.gap_lives = GapLives(database)
         self.marks = Marks(database)
         self.topic_names = TopicNames(database)
         self.reports = Reports(database)
@@ -92,6 +95,7 @@ class Store:
         self.schedule = Schedule(database)
         self.layouts = Layouts(database)
         self.leases = Leases(database)
+        self.lookouts = Lookouts(database)
         self.statistics = Statistics(database)
         self.deletion = Deletion(database)
         self.watch_lists = WatchLists(database)

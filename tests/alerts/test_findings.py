@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings
 from monitor.alerts.rules import Policy, decide
+from monitor.coverage.life import Life, Lives
 from monitor.drift.look import Look
 from monitor.drift.surges import Surge
 from monitor.records import Turn
 from monitor.settings import Settings
 from monitor.store import Store
+from monitor.store.alerts import SubjectRow
 from monitor.store.atlases import AtlasRow, TopicRow
 from monitor.store.reports import GapRow
 from monitor.store.runs import PublishedRun
@@ -240,3 +242,60 @@ def test_before_it_came_nothing_was_found(opened: Store) -> None:
     rng = np.random.default_rng(3)
     traffic = Traffic(opened, rng.choice([OLD, PARCELS], 900).tolist(), rng.uniform(0.01, 60, 900).tolist())
     assert find_surges_of(traffic.look, opened, Settings(), end=microseconds(END)) == []
+
+
+def lives(state: str, *, growing: bool = False, owner: str | None = None) -> Lives:
+    states = (state, *(["growing"] if growing else []), "opened")
+    return Lives({"g1": Life("g1", states, owner=owner)})
+
+
+def test_an_alert_of_a_gap_names_its_state_and_its_owner(traffic: Traffic) -> None:
+    look = replace(traffic.look, gaps=[gap("k1")])
+    [one] = gap_findings(look)
+    assert (dict(one.body.facts)["State"], dict(one.body.facts)["Owner"]) == ("opened", "nobody yet")
+    [one] = gap_findings(look, lives("planned", growing=True, owner="Ann\x1b[31m <b>"))
+    assert (dict(one.body.facts)["State"], dict(one.body.facts)["Owner"]) == ("planned, growing", "Ann <b>")
+
+
+@pytest.mark.parametrize(
+    ("state", "growing", "telling"),
+    [
+        ("opened", False, True),
+        ("growing", True, True),
+        ("being_closed", False, True),
+        ("acknowledged", False, False),
+        ("acknowledged", True, True),
+        ("planned", False, False),
+        ("planned", True, True),
+        ("wont_fix", False, False),
+        ("wont_fix", True, False),
+    ],
+)
+def test_who_is_on_a_gap_hears_of_it_again_only_when_it_grows(
+    traffic: Traffic, state: str, growing: bool, telling: bool
+) -> None:
+    [one] = gap_findings(replace(traffic.look, gaps=[gap("k1")]), lives(state, growing=growing))
+    assert one.telling is telling
+
+
+def test_a_silent_gap_raises_no_alert_and_one_that_was_told_none_again(traffic: Traffic) -> None:
+    look = replace(traffic.look, gaps=[gap("k1")])
+    policy = Policy(growth=2, min_users=1)
+    new = decide(gap_findings(look, lives("planned")), [], now=END, at=END, policy=policy)
+    assert (new.alerts, new.subjects) == ((), ())
+    row = SubjectRow("gap", "g1", "open", END - 9 * DAY, END - DAY, END - 9 * DAY, 0.01, 0.01)
+    for found, alerts in ((lives("planned"), 0), (lives("planned", growing=True), 1), (lives("wont_fix"), 0)):
+        said = decide(gap_findings(look, found), [row], now=END, at=END, policy=policy)
+        assert len(said.alerts) == alerts
+        assert [one.state for one in said.subjects] == ["open"]  # it is still known, and so not resolved
+
+
+def test_a_surge_in_a_gap_that_will_not_be_fixed_is_not_told(traffic: Traffic, opened: Store) -> None:
+    look = replace(
+        traffic.look, gaps=[gap("k1")], covered=np.where(traffic.subject == PARCELS, 0.1, traffic.look.covered)
+    )
+    surge = traffic.surge(PARCELS)
+    [one] = surge_findings(look, [surge], opened, lives("acknowledged", owner="Ann"))
+    assert (one.path, one.telling) == ("/gaps?gap=g1", True)
+    assert dict(one.body.facts)["Owner"] == "Ann"
+    assert not surge_findings(look, [surge], opened, lives("wont_fix"))[0].telling

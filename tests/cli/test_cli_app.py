@@ -43,11 +43,11 @@ def started(offmap: Offmap, *arguments: str, **streams: Any) -> subprocess.Popen
 
 def test_the_commands_are_those_of_the_design() -> None:
     assert {" ".join(path) for path in ALL} == {
-        "init", "ingest", "evalset import", "evalset list", "evalset show", "analyse", "turns", "topics", "gaps", "export",
-        "evalset health", "gate", "selftest", "why", "mark", "unmark", "deadletters list", "deadletters show",
+        "init", "ingest", "evalset import", "evalset list", "evalset show", "analyse", "turns", "topics", "gaps", "gap",
+        "export", "evalset health", "gate", "selftest", "why", "mark", "unmark", "deadletters list", "deadletters show",
         "deadletters replay", "deadletters discard", "signals", "backup", "restore",
         "forget", "doctor", "config show", "config key", "drift", "alerts list", "alerts test", "alerts retry",
-        "consume", "serve", "replay", "keywords", "trends", "watchlist",
+        "consume", "serve", "replay", "keywords", "trends", "watchlist", "lookout",
         "topics name", "topics merge", "topics split", "topics lock", "topics unlock", "topics promote",
         "topics decisions", "topics undo",
     }  # fmt: skip

@@ -13,18 +13,20 @@ from cli_traffic import MISSING, SUBJECTS
 KEYS = {
     "id", "topic", "label", "turns", "share", "coverage", "priority", "first_seen", "growth", "examples",
     "nearest_eval_items",
+    "state", "owner", "history",
 }  # fmt: skip
 EXTRA = {"share_low", "share_high", "rank", "conversations", "low", "high", "novelty", "alert", "risk"}
+LIFE = {"states", "ticket", "reason", "until", "opened_at", "closed_at", "by_itself", "went_into"}
 
 
 def test_the_shape_of_the_gaps(built: Offmap) -> None:
     found = built.done("gaps", "--json").json
-    assert set(found) == {"run", "verdict", "coverage", "languages", "gaps"}
+    assert set(found) == {"run", "verdict", "coverage", "languages", "gaps", "closed"}
     assert set(found["coverage"]) == {"value", "low", "high"}
     assert 0 <= found["coverage"]["low"] <= found["coverage"]["value"] <= found["coverage"]["high"] <= 1
     topics = {topic["id"] for topic in built.done("topics", "--json").json["topics"]}
     for rank, gap in enumerate(found["gaps"], 1):
-        assert set(gap) == KEYS | EXTRA
+        assert set(gap) == KEYS | EXTRA | LIFE
         assert gap["rank"] == rank and gap["topic"] in topics
         assert all(set(one) == {"turn_id", "text"} for one in gap["examples"]) and gap["examples"]
         assert all(set(one) == {"item_id", "prompt"} for one in gap["nearest_eval_items"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from monitor.cli.app import app
 from monitor.records import Coordinates
 from monitor.store import Store
 
-#: Each command of the app, with arguments. GAP, TOPIC and LETTER stand for ids, DIR for the test's folder.
+UNTIL = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
+#: Each command of the app, with arguments. GAP, TOPIC and LETTER stand for ids, UNTIL for a day, DIR for the test's folder.
 COMMANDS = [
     ("init",),
     ("ingest", "DIR/more.jsonl"),
@@ -32,6 +34,13 @@ COMMANDS = [
     ("analyse", "--eval-set", "nothing"),
     ("gaps",),
     ("gaps", "--json"),
+    ("gap", "GAP"),
+    ("gap", "GAP", "--owner", "Ann", "--planned", "https://tracker.example.org/1", "--who", "bob"),
+    ("gap", "GAP", "--wont-fix", "not now", "--until", "UNTIL", "--json"),
+    ("gap", "nothing"),
+    ("gaps", "--all"),
+    ("gaps", "--all", "--json"),
+    ("gap", "GAP", "--reopen"),
     ("gate", "--eval-set", "shop", "--min-coverage", "0.1"),
     ("gate", "--eval-set", "shop", "--min-coverage", "1", "--json"),
     ("selftest",),
@@ -56,6 +65,8 @@ COMMANDS = [
     ("drift",),
     ("drift", "--json"),
     ("drift", "--against", "shop"),
+    ("lookout",),
+    ("lookout", "--accept", "--json"),
     ("keywords",),
     ("trends", "--current", "2026-03-08/2026-03-15"),
     ("trends", "--level", "fine", "--json"),
@@ -156,7 +167,12 @@ def test_each_command_does_the_same_on_a_store_that_is_held(built: Offmap, tmp_p
         for command in COMMANDS:
             results = []
             for offmap in (alone, held):
-                places = {"GAP": gap["id"], "TOPIC": gap["topic"], "LETTER": letter(offmap.folder / "more.jsonl")}
+                places = {
+                    "UNTIL": UNTIL,
+                    "GAP": gap["id"],
+                    "TOPIC": gap["topic"],
+                    "LETTER": letter(offmap.folder / "more.jsonl"),
+                }
                 ran = offmap(*(places.get(part, part.replace("DIR", str(offmap.folder))) for part in command))
                 results.append((ran.code, normalised(ran.out, offmap.folder), normalised(ran.err, offmap.folder)))
             assert results[0] == results[1], command
