@@ -107,14 +107,8 @@ def mark_on(store: Store, turn_key: int, text_hash: bytes) -> Marked | None:
     if text_hash in marks or not marks:
         return marks.get(text_hash)
     run = store.runs.current()
-    mine = store.atlases.assignment(run.atlas_id, turn_key) if run is not None else None
-    if run is None or mine is None:
-        return None
-    for one in marks.values():
-        of_mark = (store.atlases.assignment(run.atlas_id, key) for key in one.turn_keys[:3])
-        if any(row is not None and row["text_hash"] == mine["text_hash"] for row in of_mark):
-            return one
-    return None
+    beside = store.marks.beside(run.atlas_id, turn_key) if run is not None else frozenset()
+    return next((one for one in reversed(marks.values()) if one.mark.mark_id in beside), None)
 
 
 def read_told(store: Store, run: PublishedRun, turn_key: int, text_hash: bytes) -> Told:

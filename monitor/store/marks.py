@@ -116,6 +116,15 @@ class Marks:
         found = self._database.query("SELECT DISTINCT mark_id FROM mark_turns WHERE text_hash = ?", [text_hash])
         return frozenset(values(found, 0))
 
+    def beside(self, atlas_id: str, turn_key: int) -> frozenset[str]:
+        """Ids of all marks of texts that the atlas takes for the same text as this turn's."""
+        found = self._database.query(
+            "SELECT DISTINCT mark_id FROM mark_turns SEMI JOIN (SELECT turn_key FROM assignments WHERE atlas_id = ? AND"
+            " text_hash = (SELECT max(text_hash) FROM assignments WHERE atlas_id = ? AND turn_key = ?)) USING (turn_key)",
+            [atlas_id, atlas_id, turn_key],
+        )
+        return frozenset(values(found, 0))
+
     def noise(self) -> frozenset[bytes]:
         """Hashes of the texts that are noise."""
         return frozenset(one.text_hash for one in self.in_force() if one.mark.kind == NOISE)

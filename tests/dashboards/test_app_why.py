@@ -96,7 +96,7 @@ def test_from_a_gap_to_its_words_marked_and_taken_back(tab: Any, analysed_app: O
             gap, _ = piano(store)
             tab.goto(f"{url}/gaps?gap={gap.gap_id}")
             tab.locator("#talks a:has-text('why?')").first.click()
-            tab.wait_for_selector("text=nearest eval items")
+            tab.wait_for_selector("#why-state .word")
             shown = tab.inner_text("#page")
             assert "The eval set misses it with a probability of" in shown and "Makes it near:" in shown
             assert tab.locator(".word").count() > 0
@@ -107,11 +107,11 @@ def test_from_a_gap_to_its_words_marked_and_taken_back(tab: Any, analysed_app: O
             assert HOSTILE in shown and "It holds from the next analysis on." in shown and tab.title() != "owned"
             [marked] = store.marks.in_force()
             assert (marked.mark.kind, marked.mark.who, marked.mark.why) == ("covered", "app", HOSTILE)
-            tab.wait_for_selector("text=nearest eval items")
+            tab.wait_for_selector("#why-state .word")
             analyse(store, HashingEncoder(), SETTINGS, eval_sets=["shop"], clock=now)
             tab.reload()
             tab.wait_for_selector("text=It counts as covered, as somebody marked it.")
-            tab.wait_for_selector("text=nearest eval items")
+            tab.wait_for_selector("#why-state .word")
             tab.get_by_role("button", name="Take the mark back", exact=True).click()
             tab.wait_for_selector("text=The mark is taken back: it shows after the next analysis")
             assert store.marks.in_force() == []

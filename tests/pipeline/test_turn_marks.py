@@ -194,3 +194,9 @@ def test_near_copies_go_with_a_mark(tmp_path: Path, built: Path) -> None:
         TurnMarks(store).covered(chosen)
         run(store)
         assert covered(store)[copy.key] == 1
+        current = store.runs.current()
+        assert current is not None
+        told = read_told(store, current, copy.key, hash_of(copy))
+        assert told.mark is not None and (told.mark.text_hash, told.applied) == (hash_of(chosen), True)
+        TurnMarks(store).undo(copy)
+        assert store.marks.in_force() == []
