@@ -163,8 +163,7 @@ def _mixes(row: DriftRow) -> list[Any]:
     """Who was there, before and now."""
     rows = [
         [
-            mix["attribute"].replace("_", " ") if not place else "",
-            clean(one["value"]),
+            f"{mix['attribute'].replace('_', ' ')} {clean(one['value'])}",
             share(one["before"]),
             share(one["after"]),
             "" if place else f"{mix['p_value']:.3f}",
@@ -177,7 +176,7 @@ def _mixes(row: DriftRow) -> list[Any]:
     return [
         card(
             "Who was there",
-            table(["", "", "before", "after", "p of the mix"], rows, right=(2, 3, 4)),
+            table(["", "before", "after", "p of the mix"], rows, right=(1, 2, 3)),
             meaning="Where the mix changed, the comparison is repeated within tenants, languages, models or prompt versions: "
             "what is the same within them is no new behaviour.",
         )
