@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import dash
 import dash_mantine_components as dmc
+from dash import Input, Output, no_update
 
 from dashboards.components.cards import card
+from dashboards.components.job import follow_job, job_parts, request_job, said, working
 from dashboards.context import PageContext
 from monitor.lookout import Standing, standing
+from monitor.store.jobs import Job
 
-__all__ = ["lookout_card"]
+__all__ = ["lookout_card", "register_lookout"]
+
+_WORKING = "Accepting …"
 
 _MEANING = (
     "Every new conversation is compared with those of a reference. Evidence grows while something differs and shrinks while "
@@ -26,17 +32,36 @@ def lookout_card(context: PageContext) -> Any:
     return card("Always on", *_content(found), meaning=_MEANING.format(often=often))
 
 
+def register_lookout(app: dash.Dash, context: PageContext) -> None:
+    """What the button of the card does: what comes from now on is the reference, by a job."""
+
+    @app.callback(
+        Output("lookout-job", "data"),
+        Output("lookout-state", "children", allow_duplicate=True),
+        Input("lookout-accept", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def accept(clicks: int | None) -> Any:
+        return request_job(context, "accept_change", {}, _WORKING) if clicks else (no_update, no_update)
+
+    follow_job(app, context, "lookout", _state)
+
+
+def _state(job: Job) -> Any:
+    if job.state == "failed":
+        return said(f"It failed: {job.error or ''}", bad=True)
+    return said("Accepted: it learns what is usual now.") if job.state == "finished" else working(_WORKING)
+
+
 def _content(found: Standing) -> list[Any]:
     content: list[Any] = [dmc.Text(found.words.replace("`", ""), size="sm")]
     if found.parts:
         content += [_bar(found), *[_part(name, part) for name, part in found.parts.items()]]
-        content.append(
-            dmc.Text(
-                ["An alert has come, and the change is here to stay? ", dmc.Code("offmap lookout --accept")],
-                size="xs",
-                c="dimmed",
-            )
-        )
+        content += [
+            dmc.Text("An alert has come, and the change is here to stay?", size="xs", c="dimmed"),
+            dmc.Button("It is usual from now on", id="lookout-accept", size="xs", variant="default", w="fit-content"),
+            *job_parts("lookout"),
+        ]
     return content
 
 

@@ -286,6 +286,7 @@ _ASKED: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "replay_letters": _letters("replay"),
     "discard_letters": _letters("discard", "--yes"),
     "selftest": lambda _: ["selftest"],
+    "accept_change": lambda _: ["lookout", "--accept"],
     "why": _why,
 }
 
