@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.atlas.assembly import Atlas
+from monitor.atlas.attributes import Attribute
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.network import Network
 
@@ -18,13 +20,15 @@ __all__ = ["Production"]
 class Production:
     """The side of production in a comparison: the network of its texts, and its atlas.
 
-    `failed` [t] says that a negative signal followed the turn's reply; `end` is the window's, in microseconds since 1970.
+    `failed` [t] says that a negative signal followed the turn's reply; `end` is the window's, in microseconds since 1970;
+    `attributes` are those of the turns.
     """
 
     network: Network
     atlas: Atlas
     failed: NDArray[np.bool_]
     end: int
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     @property
     def corpus(self) -> Corpus:

@@ -291,6 +291,12 @@ def _gap_lives(database: LocalDatabase) -> None:
             database.query(statement)
 
 
+def _gap_parts(database: LocalDatabase) -> None:
+    """Gaps that are parts of a topic, and the values that hold most of a gap."""
+    for column in ("attribute", "value", "splits"):
+        database.query(f"ALTER TABLE gaps ADD COLUMN {column} VARCHAR")
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -310,6 +316,7 @@ MIGRATIONS: Sequence[Migration] = (
     _proof,
     _eval_health,
     _gap_lives,
+    _gap_parts,
 )
 
 
