@@ -15,9 +15,9 @@ from monitor.coverage.production import Production
 
 __all__ = ["Split", "splits_of"]
 
-#: A value is told when it has most of the gap's conversations, its odds are at least so many times those in the traffic, and
-#: chance does that in at most this share of analyses.
-_MOST, _LEAST_ODDS, _BY_CHANCE = 0.5, 3.0, 0.05
+#: A value is told when it has most of the gap's conversations, its share is so far above that in the traffic and its odds are so
+#: many times as large, and chance does that in at most this share of analyses.
+_MOST, _FAR, _LEAST_ODDS, _BY_CHANCE = 0.5, 0.2, 3.0, 0.05
 
 #: A turn with a lower probability of being covered counts as missed.
 _MISSED = 0.5
@@ -59,10 +59,10 @@ def splits_of(
     for name, said in production.attributes.items() if gaps else ():
         usual = _usual(production, said, weeks)
         for number, member in enumerate(gaps):
-            rows = _first_of_conversations(production, member[open_[member] & (said.of_turns[member] >= 0)])
+            rows = _first_of_conversations(production, member[open_[member]])
             if len(rows) < min_conversations:
                 continue
-            counts = np.bincount(said.of_turns[rows], minlength=len(said.values))
+            counts = np.bincount(said.of_turns[rows] + 1, minlength=len(said.values) + 1)[1:]
             asked += int((usual.sum(axis=0) > 0).sum())
             place = int(counts.argmax())
             expected = float(usual[weeks[rows] - weeks.min(), place].mean())
@@ -77,7 +77,8 @@ def splits_of(
 
 
 def _stands_out(share: float, expected: float) -> bool:
-    return share > _MOST and share * (1 - expected) >= _LEAST_ODDS * expected * (1 - share)
+    odds = share * (1 - expected) >= _LEAST_ODDS * expected * (1 - share)
+    return odds and share > _MOST and share - expected >= _FAR
 
 
 def _split(
@@ -111,11 +112,13 @@ def _first_of_conversations(production: Production, rows: NDArray[np.int64]) -> 
 
 
 def _usual(production: Production, said: Attribute, weeks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of each value [w, v] among the conversations of each week, numbered from the first turn's."""
-    counted = production.counted[said.of_turns[production.counted] >= 0]
-    rows = _first_of_conversations(production, counted)
-    week = weeks[rows] - weeks.min()
-    size, values = int(weeks.max() - weeks.min()) + 1, len(said.values)
-    counts = np.bincount(week * values + said.of_turns[rows], minlength=size * values).reshape(size, values)
+    """Share of each value [w, v] among all conversations of each week, numbered from the first turn's."""
+    rows = _first_of_conversations(production, production.counted)
+    week, columns = weeks[rows] - weeks.min(), len(said.values) + 1
+    size = int(weeks.max() - weeks.min()) + 1
+    # The first column is of no value.
+    place = week * columns + said.of_turns[rows] + 1
+    counts = np.bincount(place, minlength=size * columns).reshape(size, columns)
     total = counts.sum(axis=1, keepdims=True)
-    return np.asarray(np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0), np.float64)
+    shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
+    return np.asarray(shares[:, 1:], np.float64)
