@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,18 +16,18 @@ from dashboards.context import PageContext
 from dashboards.figures.coverage import interval_bar
 from dashboards.figures.topics import growth_curve
 from dashboards.pages import gap_life
+from dashboards.pages.gap_parts import of_part, share_of, where_from, why_so_high
 from dashboards.pages.talks import talks_card
 from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import topic_over_time
 from dashboards.state import Selection
-from monitor.coverage.gaps import priority_parts
 from monitor.coverage.life import Life, read_lives
 from monitor.finetune.formats import FORMATS
 from monitor.published import compared_items, shown_text
 from monitor.store.atlases import TopicRow
 from monitor.store.jobs import Job
 from monitor.store.reports import GapRow
-from monitor.wording import attribute_words, clean, counted, percent, share, share_range, short_day, split_words
+from monitor.wording import clean, counted, percent, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
@@ -179,7 +178,7 @@ def _row(shown: Shown, gap: GapRow, life: Life) -> dict[str, Any]:
         "label": clean(gap.label),
         "turns": gap.turns,
         "share": gap.share,
-        "share_text": _share(gap, topic),
+        "share_text": share_of(gap, topic),
         "coverage": gap.coverage,
         "coverage_text": f"{gap.coverage:.0%} ({100 * gap.low:.0f}–{100 * gap.high:.0f})",
         "stands": life.words + (f" · {clean(life.owner)}" if life.owner else ""),
@@ -193,16 +192,10 @@ def _row(shown: Shown, gap: GapRow, life: Life) -> dict[str, Any]:
     }
 
 
-def _share(gap: GapRow, topic: TopicRow | None) -> str:
-    """With its interval, which is of whole topics."""
-    whole = topic is not None and gap.attribute is None
-    return share_range(topic.share, topic.share_low, topic.share_high) if topic and whole else share(gap.share)
-
-
 def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: GapRow, life: Life) -> Any:
     topic = shown.topic(gap.topic_id)
     back = link("← all gaps", context.href(PATH, selection))
-    selection = _of_part(selection, gap)
+    selection = of_part(selection, gap)
     if topic is None:
         return page(clean(gap.label), "", back, empty("The topic of this gap is gone", "Run the analysis again."))
     return page(
@@ -210,7 +203,7 @@ def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: Gap
         f"Gap {gap.rank} of {len(shown.gaps)}, of the analysis {shown.days}.",
         back,
         verdict(_words(gap, topic), bad=gap.alert),
-        *_where(context, selection, gap),
+        *where_from(gap),
         dmc.Grid(
             [
                 dmc.GridCol(
@@ -239,40 +232,13 @@ def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: Gap
     )
 
 
-def _of_part(selection: Selection, gap: GapRow) -> Selection:
-    """The selection, of which a gap that is a part of a topic leaves the turns of its value."""
-    if gap.attribute is None:
-        return selection
-    return replace(selection, filters={**selection.filters, gap.attribute: (gap.value or "",)})
-
-
-def _where(context: PageContext, selection: Selection, gap: GapRow) -> list[Any]:
-    """What a gap is a part of, and which values hold most of it."""
-    said: list[Any] = []
-    if gap.attribute is not None:
-        said.append(
-            dmc.Text(
-                f"Only what comes from {attribute_words(gap.attribute, gap.value or '')}: the rest of this topic is covered. "
-                "The figures below are of these turns.",
-                size="sm",
-            )
-        )
-    for one in gap.splits or ():
-        rest = one["failures_of_rest"]
-        failing = f" Replies to it fail in {one['failures']:.0%} of its turns" + (
-            f", in the rest of this gap in {rest:.0%}." if rest is not None else "."
-        )
-        said.append(dmc.Text(f"{split_words(one)}.{failing}", size="sm"))
-    return [card("Where it comes from", *said)] if said else []
-
-
 def _words(gap: GapRow, topic: TopicRow) -> str:
     growing = f", growing ×{gap.growth:.1f}" if gap.growth == gap.growth and gap.growth >= 1.3 else ""
     by = f" by {counted(topic.users, 'user')}" if gap.attribute is None else ""
     return (
         f"{gap.coverage:.0%} of {gap.turns:,} turns{by} are covered "
         f"({gap.low:.0%} to {gap.high:.0%}): "
-        f"{_share(gap, topic)} of the traffic, "
+        f"{share_of(gap, topic)} of the traffic, "
         f"since {short_day(gap.first_seen)}{growing}."
     )
 
@@ -284,7 +250,7 @@ def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -
     said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in list(signals.items())[:4]) or "none"
     of_whole = "" if gap.attribute is None else " in the whole topic"
     facts = [
-        ["priority", f"{gap.priority:.4f}", _why_so_high(gap)],
+        ["priority", f"{gap.priority:.4f}", why_so_high(gap)],
         ["novelty", f"{gap.novelty:.2f}", "How far its turns are from the nearest eval item; 0 is the same."],
         ["risk", f"{gap.risk:.1f}", "How often replies fail here against everywhere."],
         ["conversations", f"{gap.conversations:,}", "Conversations that ask this."],
@@ -294,18 +260,9 @@ def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -
         "Coverage",
         chart(interval_bar(gap.coverage, gap.low, gap.high)),
         table(["", ""], rows, right=(1,)),
-        dmc.Text(_why_so_high(gap), size="xs", c="dimmed"),
+        dmc.Text(why_so_high(gap), size="xs", c="dimmed"),
         dmc.Text(f"Signals of how replies landed{of_whole}: {said}.", size="xs", c="dimmed"),
         meaning="The share of this topic's turns that the eval set tests. The band is its 90% interval.",
-    )
-
-
-def _why_so_high(gap: GapRow) -> str:
-    """Each part of the priority, in words."""
-    parts = priority_parts(gap.share, gap.high, gap.risk, gap.growth)
-    return (
-        f"Priority {gap.priority:.4f} = {parts['traffic']:.2%} of the traffic × {parts['surely_uncovered']:.0%} surely "
-        f"uncovered × {parts['risk']:.2f} for failing replies × {parts['growth']:.2f} for growth."
     )
 
 
