@@ -8,8 +8,8 @@ settings (from `monitor.settings`), and the README's benchmark tables (from `ben
 every command, option and setting says what it is for; links between our pages lead somewhere; commands in ```console
 blocks exist.
 
-A benchmark's table is made by its function in `BENCHMARKS`. A result without one is shown by its `table`: a list of flat
-objects with the same keys, a row each.
+A benchmark's table is made by its function in `docs/benchmark_tables.py`. A result without one is shown by its `table`: a list
+of flat objects with the same keys, a row each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the checkout that this file stands in, whatever is installed
 
+from docs.benchmark_tables import BENCHMARKS, table  # noqa: E402
 from monitor.settings import ENVIRONMENT_NAMES, Settings, describe  # noqa: E402
 
 #: Folders of the checkout that hold no page of ours.
@@ -35,8 +36,6 @@ NOT_OURS = {"build", "demo", "node_modules"}
 
 #: Programs that a ```console block may call beside `offmap` and `make`.
 FOREIGN_PROGRAMS = {"cd", "curl", "docker", "export", "git", "pip"}
-
-Results = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,196 +166,6 @@ def _allowed(metadata: Mapping[str, Any]) -> str:
     if low is not None and high is not None:
         return f"; from {low:g} to {high:,}"
     return "; secret" if metadata["secret"] else "" if low is None else f"; at least {low:g}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-# --- benchmark tables
-
-
-def topics_table(results: Results) -> str:
-    rows, told = [], []
-    for name, shown in (("clinc150", "CLINC150"), ("banking77", "BANKING77")):
-        run = results[name]
-        ours = run["offmap"]
-        methods = [
-            ("offmap, fine topics", ours, ours),
-            ("offmap, middle topics", ours, ours["middle"]),
-            ("offmap, broad topics", ours, ours["broad"]),
-            ("BERTopic's default", run["bertopic_default"], run["bertopic_default"]),
-            *([("EVoC", run["evoc"], run["evoc"])] if "evoc" in run else []),
-        ]
-        rows += [
-            (
-                shown,
-                method,
-                f"{times['cold_seconds']:.2f}",
-                f"{times['warm_seconds']:.2f}",
-                *(_cell(found[key]) for key in ("clusters", "nmi", "ari", "unassigned")),
-            )
-            for method, times, found in methods
-        ]
-        told.append(
-            f"{shown}: {run['texts']:,} texts, {run['intents']} intents; cold "
-            f"{run['bertopic_default']['cold_times_offmap']:g} times as fast as BERTopic, warm "
-            f"{run['bertopic_default']['warm_times_offmap']:g} times."
-        )
-    head = ("data", "method", "seconds, cold process", "seconds, warm", "topics", "NMI", "ARI", "unassigned")
-    return table(head, rows) + "\n\nVectors given. " + " ".join(told) + f" {results['machine']}."
-
-
-def encoding_table(results: Results) -> str:
-    rows = [
-        (
-            f"{name}, {threads} {'thread' if threads == 1 else 'threads'}",
-            f"{run['ours_cpu_ms_per_text']:.1f}",
-            f"{run['other_cpu_ms_per_text']:.1f}",
-            f"{run['ratio_cpu']:.1f}",
-            f"{run['ours_texts_per_s']:,.0f}",
-            f"{run['other_texts_per_s']:,.0f}",
-            f"{run['ratio_wall']:.1f}",
-            "disturbed" if run["disturbed"] else "steady",
-        )
-        for name, sets in results["against_peer"].items()
-        for threads in (1, 2)
-        if (run := sets.get(f"threads_{threads}"))
-    ]
-    head = ("texts of", "CPU ms a text", "peer", "ratio", "texts/s", "peer", "ratio", "rounds")
-    worst = min(sets["cosine_min"] for sets in results["against_peer"].values())
-    told = (
-        f"The peer is {results['peer']}; the worst cosine to its vectors is {worst:.3f}. {results['machine']['cores']} cores, "
-        f"{results['machine']['cpu']}. Where the rounds are disturbed, other work ran on the machine: believe no ratio there."
-    )
-    return table(head, rows) + "\n\n" + told
-
-
-def ingest_table(results: Results) -> str:
-    batch = f"a batch of {results['batch']:,} turns"
-    rows = [
-        (f"{batch} into an empty store", f"{results['empty_ms']:.0f} ms"),
-        (f"{batch} into a store of {results['rows']:,}", f"{results['full_ms']:.0f} ms ({results['ratio']:.2f} times)"),
-        (f"{batch} that is there already", f"{results['repeated_ms']:.0f} ms"),
-        ("turns a second while filling", f"{results['rows_per_second']:,}"),
-        ("bytes a turn on disk", f"{results['bytes_per_row']:,}"),
-    ]
-    machine = results["machine"]
-    return table(("ingest", "measured"), rows) + f"\n\n{machine['cores']} cores, DuckDB {machine['duckdb']}."
-
-
-def growth_table(results: Results) -> str:
-    forgotten, consumer, turns = results["forget_user"], results["consumer"], results["turns"]
-    memory = [megabytes for _, megabytes in consumer["resident_mb"]]
-    rows = [
-        (
-            f"a batch of {results['batch']:,} turns into {turns:,}, against an empty store",
-            f"{results['ratio']:.2f} times",
-        ),
-        (f"a consumer's memory over {turns:,} messages", f"{min(memory):,} to {max(memory):,} MB"),
-        ("its slope over the second half, for each 100,000 messages", f"{consumer['slope_mb_per_100000']:+.1f} MB"),
-        (f"forget a user of {forgotten['turns']:,} turns: gone from every table", f"{forgotten['rows_seconds']:.1f} s"),
-        (f"and from the disk: {results['store_mb']:,} MB are written anew", f"{forgotten['rewrite_seconds']:.0f} s"),
-        ("a reader waits meanwhile, at most", f"{forgotten['longest_wait_of_a_reader_seconds']:.1f} s"),
-        ("ingest waits meanwhile, at most", f"{forgotten['longest_wait_of_a_writer_seconds']:.0f} s"),
-        ("a deletion that a stream brings", f"{results['forget_turn_of_a_stream_seconds']:.1f} s"),
-        ("a backup", f"{results['backup_seconds']:.0f} s"),
-        ("restore it, and forget again", f"{results['restore']['seconds']:.0f} s"),
-    ]
-    machine = results["machine"]
-    told = (
-        f"DuckDB may keep {consumer['memory_limit_of_the_store']} of what the consumer has read (store.memory_limit). "
-        f"{machine['cores']} cores, DuckDB {machine['duckdb']}; others kept the machine busy, at a load of {machine['load']:g}."
-    )
-    return table(("growth", "measured"), rows) + "\n\n" + told
-
-
-def streaming_table(results: Results) -> str:
-    loops = {
-        "polled": "poll and parse only, kafka-python as it is installed",
-        "polled_in_c": "the same with its checksum in C, as offmap runs it",
-        "polled_by_confluent": "the same with confluent-kafka",
-        "stored": "**Kafka to committed rows**",
-        "posted": "**HTTP to committed rows**",
-    }
-
-    def share(what: str) -> str:
-        rates = results.get(f"{what}_rate_of")
-        return "" if rates is None else " / ".join(f"{rate:.2f}" for rate in rates.values())
-
-    rows = [
-        (words, f"{results['per_second'][what]:,.0f}", share(what))
-        for what, words in loops.items()
-        if what in results["per_second"]
-    ]
-    machine = results["machine"]
-    told = (
-        f"{results['messages']:,} messages, each loop alone on one core; the last column is the rate as a share of the polling "
-        f"loops, in their order. The load was {machine['load'][0]:.1f} on {machine['cores']} cores."
-    )
-    return table(("streams", "messages a second", "of polling only"), rows) + "\n\n" + told
-
-
-def plain_table(results: Results) -> str:
-    rows: Sequence[Mapping[str, Any]] = results["table"]
-    return table(tuple(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
-
-
-def coverage_table(results: Results) -> str:
-    """Errors of the estimate, and how well turns of missing intents are found: two tables of held-out draws."""
-    shares = [
-        [
-            row["data"],
-            f"{row['turns']:,}",
-            str(row["items_per_intent"]),
-            *(f"{row[name]:.1f}" for name in ("offmap_error", "offmap_unlabelled_error")),
-            *(f"{row[f'quantile_{q}_error']:.1f}" for q in ("0.7", "0.9")),
-            f"{row['offmap_of_all_covered']:.0f} %",
-            f"{row['offmap_interval_holds']:.0%}",
-        ]
-        for row in results["table"]
-    ]
-    head = ("data", "turns", "items an intent", "error, points", "without labels", "Storey, .7", "Storey, .9",
-            "read for 100 %", "90 % interval holds")  # fmt: skip
-    found = [
-        [
-            row["data"],
-            f"{row['turns']:,}",
-            str(row["items_per_intent"]),
-            *(
-                f"{row[f'{name}_auroc']:.3f} / {row[f'{name}_ap']:.3f}"
-                for name in ("nearest_item", "diffused", "by_slice")
-            ),
-        ]
-        for row in results["finding"]
-    ]
-    names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "novelty", "topics by novelty")
-    between = (
-        f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. Finding the turns, and the topics, "
-        "of a fifth of the intents that is missing, without labels:"
-    )
-    return f"{table(head, shares)}\n\n{between}\n\n{table(names, found)}"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-BENCHMARKS: dict[str, Callable[[Results], str]] = {
-    "topics": topics_table,
-    "coverage": coverage_table,
-    "encoding": encoding_table,
-    "ingest": ingest_table,
-    "growth": growth_table,
-    "scale": plain_table,
-    "streaming": streaming_table,
-    "static_vectors": plain_table,
-    "encoder_switch": plain_table,
-}
 
 
 def benchmark_section(name: str, results: Path) -> str:

@@ -320,6 +320,18 @@ class DriftSettings:
         0.005, "a topic has moved when its share of the traffic changed by at least this", low=0, high=1
     )
     min_turns: int = _setting(100, "fewer turns than this in a window say nothing about drift", low=20)
+    false_alarms_per_month: float = _setting(
+        1.0,
+        "false alarms of the lookout over new conversations, in the mean and over all that it watches",
+        low=0.01,
+        high=30,
+    )
+    conversation_minutes: int = _setting(
+        15,
+        "the lookout takes a conversation so long after its first turn, with what was said until then",
+        low=1,
+        high=1440,
+    )
     pinned: str = _setting(
         "",
         "a reference that stays, START/END, such as 2026-03-01/2026-03-15: every analysis compares with it too",

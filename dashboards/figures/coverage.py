@@ -10,16 +10,22 @@ import plotly.graph_objects as go
 from dashboards.queries.coverage import Point
 from dashboards.theme import ACCENT, NEUTRAL, finished
 
-__all__ = ["coverage_line", "interval_bar", "turn_bars"]
+__all__ = ["coverage_band", "coverage_line", "interval_bar", "turn_bars"]
 
 
 def coverage_line(points: Sequence[Point]) -> go.Figure:
     """Coverage over time with its interval as a band."""
-    times = [point.start for point in points]
+    figure = coverage_band([(one.start, one.value, one.low, one.high, one.turns) for one in points], "%-d %b %Y")
+    return finished(figure, dates=True, yaxis={"range": [0, 1], "tickformat": ".0%", "nticks": 5})
+
+
+def coverage_band(points: Sequence[tuple[datetime, float, float, float, int]], moment: str) -> go.Figure:
+    """A line of values with the band of their intervals: when, value, low, high and turns of each point; not yet finished."""
+    times = [when for when, *_ in points]
     figure = go.Figure()
     figure.add_scatter(
         x=[*times, *reversed(times)],
-        y=[*(point.high for point in points), *(point.low for point in reversed(points))],
+        y=[*(high for _, _, _, high, _ in points), *(low for _, _, low, _, _ in reversed(points))],
         fill="toself",
         fillcolor="rgba(66,99,235,0.16)",
         line={"width": 0},
@@ -28,15 +34,15 @@ def coverage_line(points: Sequence[Point]) -> go.Figure:
     )
     figure.add_scatter(
         x=times,
-        y=[point.value for point in points],
+        y=[value for _, value, *_ in points],
         mode="lines+markers",
         line={"color": ACCENT, "width": 2},
         marker={"size": 5},
-        customdata=[[point.low, point.high, point.turns] for point in points],
-        hovertemplate="%{x|%-d %b %Y}: %{y:.0%} covered<br>90%% interval %{customdata[0]:.0%} to %{customdata[1]:.0%}"
+        customdata=[[low, high, turns] for _, _, low, high, turns in points],
+        hovertemplate=f"%{{x|{moment}}}: %{{y:.0%}} covered<br>90%% interval %{{customdata[0]:.0%}} to %{{customdata[1]:.0%}}"
         "<br>%{customdata[2]:,} turns<extra></extra>",
     )
-    return finished(figure, dates=True, yaxis={"range": [0, 1], "tickformat": ".0%", "nticks": 5})
+    return figure
 
 
 def interval_bar(value: float, low: float, high: float) -> go.Figure:

@@ -8,6 +8,8 @@ from datetime import datetime
 
 import plotly.graph_objects as go
 
+from dashboards.figures.coverage import coverage_band
+from dashboards.figures.marks import Mark, drawn_marks
 from dashboards.theme import ACCENT, NEUTRAL, finished, safe
 from monitor.store.history import CoveragePoint
 from monitor.wording import cut
@@ -31,39 +33,13 @@ def coverage_by_version(points: Sequence[CoveragePoint], marks: Sequence[tuple[d
     Versions of before the first publication stand at its side: the chart is of what was analysed.
     """
     times = [point.published_at for point in points]
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[*times, *reversed(times)],
-        y=[*(point.high for point in points), *(point.low for point in reversed(points))],
-        fill="toself",
-        fillcolor="rgba(66,99,235,0.16)",
-        line={"width": 0},
-        hoverinfo="skip",
-        mode="lines",
-    )
-    figure.add_scatter(
-        x=times,
-        y=[point.value for point in points],
-        mode="lines+markers",
-        line={"color": ACCENT, "width": 2},
-        marker={"size": 6},
-        customdata=[[point.low, point.high, point.turns] for point in points],
-        hovertemplate="%{x|%-d %b %Y %H:%M}: %{y:.0%} covered<br>90%% interval %{customdata[0]:.0%} to %{customdata[1]:.0%}"
-        "<br>%{customdata[2]:,} turns<extra></extra>",
-    )
-    for place, (when, name) in enumerate(_in_sight(marks, times)):
-        figure.add_vline(x=when, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
-        # Names of versions that came soon after one another would lie upon each other.
-        figure.add_annotation(
-            text=safe(cut(name, 24)),
-            x=when,
-            y=1,
-            yref="paper",
-            yshift=-14 * (place % 3),
-            xanchor="left",
-            xshift=3,
-            showarrow=False,
-        )
+    known = [
+        (one.published_at, one.value, one.low, one.high, one.turns)
+        for one in points
+        if one.value is not None and one.low is not None and one.high is not None
+    ]
+    figure = coverage_band(known, "%-d %b %Y %H:%M")
+    drawn_marks(figure, [Mark(when, name) for when, name in _in_sight(marks, times)])
     day_long = len(times) > 1 and (times[-1] - times[0]).days >= 3
     figure = finished(figure, dates=day_long, yaxis={"range": [0, 1.02], "tickformat": ".0%", "nticks": 5})
     return figure if day_long else figure.update_xaxes(tickformat="%-d %b %H:%M", nticks=4)

@@ -13,7 +13,7 @@ from dashboards.components.cards import card, chart, empty, explained, page, tab
 from dashboards.context import PageContext
 from dashboards.figures.coverage import turn_bars
 from dashboards.figures.ingest import lag_lines, letters_line, throughput_bars
-from dashboards.figures.releases import marked
+from dashboards.figures.marks import marked
 from dashboards.pages.letters import letter_page, letters_card
 from dashboards.queries.coverage import turns_over_time, unit_of
 from dashboards.queries.ingest import ingest_course

@@ -12,6 +12,7 @@ from dash import Input, Output, State, html, no_update
 
 from dashboards.components.cards import card, chart, empty, link, page, table, verdict
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
+from dashboards.components.lookout import lookout_card, register_lookout
 from dashboards.context import PageContext
 from dashboards.figures.drift import dumbbell, parts
 from dashboards.queries.run import read_run
@@ -51,6 +52,7 @@ def layout(context: PageContext, selection: Selection) -> Any:
         )
     else:
         content += _report(context, selection, row)
+    content.append(lookout_card(context))
     content.append(
         dmc.SimpleGrid(
             [_choose(context, shown.run.window_end.date()), _past(context, selection)], cols={"base": 1, "md": 2}
@@ -81,6 +83,7 @@ def register(app: dash.Dash, context: PageContext) -> None:
         return request_job(context, kind, parameters, _WORKING)
 
     follow_job(app, context, "drift", partial(_job_state, context))
+    register_lookout(app, context)
 
 
 def _parameters(current: Any, reference: Any, against: str) -> dict[str, str]:
@@ -161,8 +164,7 @@ def _mixes(row: DriftRow) -> list[Any]:
     """Who was there, before and now."""
     rows = [
         [
-            mix["attribute"].replace("_", " ") if not place else "",
-            clean(one["value"]),
+            f"{mix['attribute'].replace('_', ' ')} {clean(one['value'])}",
             share(one["before"]),
             share(one["after"]),
             "" if place else f"{mix['p_value']:.3f}",
@@ -175,7 +177,7 @@ def _mixes(row: DriftRow) -> list[Any]:
     return [
         card(
             "Who was there",
-            table(["", "", "before", "after", "p of the mix"], rows, right=(2, 3, 4)),
+            table(["", "before", "after", "p of the mix"], rows, right=(1, 2, 3)),
             meaning="Where the mix changed, the comparison is repeated within tenants, languages, models or prompt versions: "
             "what is the same within them is no new behaviour.",
         )

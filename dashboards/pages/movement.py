@@ -9,8 +9,8 @@ import dash_mantine_components as dmc
 
 from dashboards.components.cards import card, chart, link, table, verdict, with_interval
 from dashboards.context import PageContext
+from dashboards.figures.marks import marked
 from dashboards.figures.ratios import Ratio, ratio_dots
-from dashboards.figures.releases import marked
 from dashboards.figures.topics import share_lines
 from dashboards.queries.movement import Moves, moves
 from dashboards.queries.run import Shown

@@ -12,7 +12,7 @@ from dash import html
 from dashboards.components.cards import card, chart, empty, link, not_read_line, number_card, page, table, verdict
 from dashboards.context import PageContext
 from dashboards.figures.coverage import coverage_line, interval_bar
-from dashboards.figures.releases import marked
+from dashboards.figures.marks import marked
 from dashboards.queries.coverage import coverage_over_time, unit_of
 from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection

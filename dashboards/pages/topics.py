@@ -12,7 +12,7 @@ from dash import Input, Output, State, html, no_update
 from dashboards.components.cards import card, chart, empty, link, not_read_line, page, table, verdict
 from dashboards.components.grid import column, grid, share_column
 from dashboards.context import PageContext
-from dashboards.figures.releases import marked
+from dashboards.figures.marks import marked
 from dashboards.figures.topics import growth_curve, topic_map, topic_treemap
 from dashboards.pages.deciding import decided_note, deciding_card
 from dashboards.pages.lineage import lineage_card

@@ -39,6 +39,7 @@ from monitor.cli import (
     gate,
     ingest,
     keywords,
+    lookout,
     privacy,
     selftest,
     signals,
@@ -153,6 +154,7 @@ app.command("consume")(consume.consume)
 app.add_typer(evalset.app, name="evalset")
 app.command("analyse")(analysis.analyse)
 app.command("drift")(drift.drift)
+app.command("lookout")(lookout.lookout)
 app.command("keywords")(keywords.keywords)
 app.command("trends")(trends.trends)
 app.command("watchlist")(watch_lists.watch_lists)

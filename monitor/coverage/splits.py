@@ -15,7 +15,7 @@ from monitor.coverage.production import Production
 
 __all__ = ["Split", "splits_of"]
 
-#: A value is told when it has most of the gap's conversations, its share is so far above that in the traffic and its odds are so
+#: A value is told when it has most of the gap's conversations, its share is so far above that in the traffic and its odds so
 #: many times as large, and chance does that in at most this share of analyses.
 _MOST, _FAR, _LEAST_ODDS, _BY_CHANCE = 0.5, 0.2, 3.0, 0.05
 

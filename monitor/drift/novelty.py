@@ -30,7 +30,7 @@ def novelty(pool: Pool) -> DriftResult:
     if not all(pool.sides):
         return pool.nothing()
     indices, cosines = pool.neighbours
-    asked = np.flatnonzero(pool.conversation < pool.current.shape[1])
+    asked = np.arange(len(pool))
     if len(asked) > _ASKED:
         chosen = np.random.default_rng(pool.seed).permutation(pool.current.shape[1])
         place = np.cumsum(pool.turns[chosen])

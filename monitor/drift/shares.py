@@ -112,7 +112,8 @@ def _scores(
     if found is None:
         return None
     change = np.concatenate([contrast.astype(np.float64) @ found[0] for contrast in pool.contrasts()])
-    spread = change[1:].std(axis=0)
+    # Of all rows, the observed one too: without it that one alone would be divided by what it has no part in.
+    spread = change.std(axis=0)
     return found[1], change, spread, np.divide(change, spread, out=np.zeros_like(change), where=spread > 1e-9)
 
 

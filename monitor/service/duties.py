@@ -15,6 +15,7 @@ from monitor.assignment import Assigner
 from monitor.clock import Clock
 from monitor.encoding.encoder import make_encoder
 from monitor.errors import OffmapError, UsageError
+from monitor.lookout import Lookout
 from monitor.records import short_hash
 from monitor.service.timetable import Recurring
 from monitor.service.watermarks import Watermarks
@@ -52,6 +53,7 @@ class Duties:
         self._assigner: Assigner | None = None
         self._seen: object = None
         self._watermarks = Watermarks()
+        self._lookout = Lookout(store, settings, clock=clock, channels=channels_of(settings))
 
     def assigning(self) -> Recurring:
         return Recurring("assign", timedelta(seconds=self._settings.schedule.assign_seconds), self._assign)
@@ -59,6 +61,14 @@ class Duties:
     def refitting(self) -> Recurring:
         every = timedelta(minutes=self._settings.schedule.refit_minutes)
         return Recurring("refit", every, self._refit, wanted=self._refit_wanted)
+
+    def looking_out(self) -> Recurring:
+        return Recurring("lookout", timedelta(minutes=1), self._look_out)
+
+    def _look_out(self) -> str:
+        """Only after `assign`, in its thread: what has no topic yet is waited for."""
+        waits = self._assigner is not None and self._assigner.waits
+        return "" if waits else self._lookout.look()
 
     def delivering(self) -> Recurring:
         every = timedelta(seconds=self._settings.schedule.deliver_seconds)
@@ -268,6 +278,7 @@ _ASKED: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "replay_letters": _letters("replay"),
     "discard_letters": _letters("discard", "--yes"),
     "selftest": lambda _: ["selftest"],
+    "accept_change": lambda _: ["lookout", "--accept"],
 }
 
 

@@ -69,7 +69,7 @@ class Service:
         )
         self._leadership = Leadership(store, clock=clock, on_taken=self.duties.take_up)
         self._parts = [
-            Part("assign", self._recurring(self.duties.assigning), clock=clock),
+            Part("assign", self._recurring(self.duties.assigning, self.duties.looking_out), clock=clock),
             Part("refit", self._recurring(self.duties.refitting), clock=clock),
             Part("alerts", self._recurring(self.duties.delivering), clock=clock),
             Part("jobs", self._jobs, clock=clock),

@@ -33,6 +33,7 @@ _BY_TURN = (
     "kept_out",
     "decision_turns",
     "lineage_turns",
+    "lookout_turns",
 )
 #: What is read of the turns before they go.
 _READ = "turn_key, turn_id, tenant, conversation_id, conversation_key, user_text"

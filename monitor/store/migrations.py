@@ -291,6 +291,23 @@ def _gap_lives(database: LocalDatabase) -> None:
             database.query(statement)
 
 
+_LOOKOUT = """
+CREATE TABLE lookouts (
+    pinned_at TIMESTAMP NOT NULL, encoder VARCHAR NOT NULL, recipe VARCHAR NOT NULL, after TIMESTAMP NOT NULL,
+    last_at TIMESTAMP NOT NULL, since TIMESTAMP NOT NULL, reference BIGINT NOT NULL, conversations BIGINT NOT NULL,
+    alarms BIGINT NOT NULL, edges VARCHAR NOT NULL, topics VARCHAR NOT NULL,
+    evidence VARCHAR NOT NULL, state VARCHAR NOT NULL);
+CREATE TABLE lookout_turns (turn_key UBIGINT NOT NULL, topic BIGINT NOT NULL);
+"""
+
+
+def _lookout(database: LocalDatabase) -> None:
+    """What the lookout is at, and its reference."""
+    for statement in _LOOKOUT.split(";"):
+        if statement.strip():
+            database.query(statement)
+
+
 def _gap_parts(database: LocalDatabase) -> None:
     """Gaps that are parts of a topic, and the values that hold most of a gap."""
     for column in ("attribute", "value", "splits"):
@@ -316,6 +333,7 @@ MIGRATIONS: Sequence[Migration] = (
     _proof,
     _eval_health,
     _gap_lives,
+    _lookout,
     _gap_parts,
 )
 

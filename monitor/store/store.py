@@ -39,6 +39,7 @@ from monitor.store.late_facts import LateFacts
 from monitor.store.layouts import Layouts
 from monitor.store.leases import Leases
 from monitor.store.local import LocalDatabase
+from monitor.store.lookouts import Lookouts
 from monitor.store.offsets import Offsets
 from monitor.store.partitions import Partitions
 from monitor.store.recovery import Recovery
@@ -92,6 +93,7 @@ class Store:
         self.schedule = Schedule(database)
         self.layouts = Layouts(database)
         self.leases = Leases(database)
+        self.lookouts = Lookouts(database)
         self.statistics = Statistics(database)
         self.deletion = Deletion(database)
         self.watch_lists = WatchLists(database)

@@ -47,7 +47,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "export", "evalset health", "gate", "selftest", "deadletters list", "deadletters show",
         "deadletters replay", "deadletters discard", "signals", "backup", "restore",
         "forget", "doctor", "config show", "config key", "drift", "alerts list", "alerts test", "alerts retry",
-        "consume", "serve", "replay", "keywords", "trends", "watchlist",
+        "consume", "serve", "replay", "keywords", "trends", "watchlist", "lookout",
         "topics name", "topics merge", "topics split", "topics lock", "topics unlock", "topics promote",
         "topics decisions", "topics undo",
     }  # fmt: skip

@@ -32,7 +32,7 @@ def test_it_gives_a_verdict_the_topics_and_the_tests(built: Offmap) -> None:
     assert [one["name"] for one in found["tests"]] == list(ALWAYS)
     assert all(0 < one["p_value"] <= 1 for one in found["tests"])
     shown = built.done("drift", *WINDOWS).out
-    assert shown.startswith(found["verdict"][:20]) and "distribution: p 0." in shown
+    assert shown.startswith(found["verdict"][:20]) and "distribution: p " in shown
     assert {mix["attribute"] for mix in found["mixes"]} <= {"tenant", "language", "model", "prompt_version"}
     assert ("of the mix" in shown) is bool(found["mixes"])
     assert built.done("drift", *WINDOWS, "--json").json == found

@@ -65,6 +65,8 @@ COMMANDS = [
     ("drift",),
     ("drift", "--json"),
     ("drift", "--against", "shop"),
+    ("lookout",),
+    ("lookout", "--accept", "--json"),
     ("keywords",),
     ("trends", "--current", "2026-03-08/2026-03-15"),
     ("trends", "--level", "fine", "--json"),

@@ -167,3 +167,38 @@ def test_coverage_has_a_table_of_errors_and_one_of_what_is_found(tmp_path: Path)
     shown = check.benchmark_section("coverage", tmp_path)
     assert "| D | 2,400 | 3 | 3.9 | 3.9 | 3.9 | 3.9 | 97 % | 88% |" in shown
     assert "| D | 2,400 | 3 | 0.500 / 0.500 | 0.500 / 0.500 | 0.500 / 0.500 |" in shown
+
+
+def test_drift_has_tables_of_power_level_and_cost(tmp_path: Path) -> None:
+    names = (
+        "combined",
+        "nearest",
+        "neighbours",
+        "topic",
+        "novelty",
+        "distribution",
+        "shares",
+        "nearest_5_of_reference",
+    )
+    names += ("chi_square_50_clusters", "ks_20_components", "evidently", "evidently_at_0.55")
+    power = {"data": "D", "change": "new", "part": 0.1, "turns": 100, **dict.fromkeys(names, 0.5)}
+    power |= {"evidently_false_alarms_at_0.55": 0.16, "first_topic_is_right": 0.95}
+    level = {"data": "D", "turns": 5000, "draws": 40, **dict.fromkeys(names, 0.05)}
+    cost = {"1000000_turns": {"against": 100_000, "seconds": 21.4, "peak_gib": 1.96}, "on_5000": {"ours": 1.0}}
+    (tmp_path / "drift.json").write_text(json.dumps({"power_table": [power], "level_table": [level], "cost": cost}))
+    shown = check.benchmark_section("drift", tmp_path)
+    assert "| D | 10% are of 3 new intents | 100 | 0.50 |" in shown
+    assert "| 0.50 (0.16) | 95% |" in shown
+    assert "| D | 5,000 | 40 | 5.0% |" in shown
+    assert shown.endswith("1,000,000 turns against 100,000: 21 s, 2.0 GiB.")
+
+
+def test_the_lookout_has_a_table_of_run_lengths_and_delays(tmp_path: Path) -> None:
+    methods = ("offmap", "plug_in", "page_hinkley", "window_200")
+    row = {"data": "D", "reference": 1500, "null": {one: {"run_length": 9697} for one in methods}}
+    for change in ("new_10%_after_1000", "new_20%_after_1000", "popular_20%_after_1000", "new_10%_after_0"):
+        row[change] = {one: {"median": None if one == "plug_in" else 1278, "seen": 0.37} for one in methods}
+    (tmp_path / "always_on.json").write_text(json.dumps({"table": [row], "replays": 200, "budget_turns": 5000}))
+    shown = check.benchmark_section("always_on", tmp_path)
+    assert "| D | 1,500 | offmap | 9,697 | 1,278 | 1,278 | 1,278 | 1,278 |" in shown
+    assert "| D | 1,500 | e-detector, known rate | 9,697 | 37% | 37% | 37% | 37% |" in shown

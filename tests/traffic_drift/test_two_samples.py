@@ -70,12 +70,25 @@ def test_false_alarms_stay_at_the_level(turns: int) -> None:
         for name, result in tests.items():
             found.setdefault(name, []).append(result.p_value)
         found.setdefault("combined", []).append(combined(tests))
-    assert len(found) == 8
+    assert len(found) == 9
     for name, values in found.items():
         for level in (0.05, 0.2):
             assert (np.array(values) <= level).sum() <= most_alarms(draws, level), name
         # Nor is the test silent for ever.
         assert (np.array(values) <= 0.5).sum() >= 0.3 * draws, name
+
+
+def test_rare_topics_are_no_change() -> None:
+    """What varies hardly under permutations must not make the observed change large: one in six of these alarmed once."""
+    values, draws = [], 200
+    for rng in map(np.random.default_rng, range(draws)):
+        topics = rng.integers(300, size=(1, 420))
+        sides = [
+            Sample(np.ones((size, 2), np.float32), topics[:, start : start + size], np.arange(size))
+            for start, size in ((0, 400), (400, 20))
+        ]
+        values.append(share_tests.largest_share(pooled(*sides, rng=rng, permutations=99)).p_value)
+    assert (np.array(values) <= 0.05).sum() <= most_alarms(draws, 0.05)
 
 
 @family
@@ -121,7 +134,7 @@ def test_a_new_subject_is_found(test: Test) -> None:
         result = test(one, other, rng=rng, permutations=99)
         found += result.p_value <= 0.02
         assert result.effect > 0
-    assert found >= (15 if test is classifier else 18)
+    assert found >= (12 if test is classifier else 18)
 
 
 @family

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import plotly.graph_objects as go
 
 from dashboards.figures.drift import parts
-from dashboards.figures.releases import marked
+from dashboards.figures.marks import marked
 from monitor.store.statistics import Release
 
 START = datetime(2026, 3, 1)

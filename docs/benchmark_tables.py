@@ -1,0 +1,275 @@
+"""The README's benchmark tables: what a committed result of `benchmarks/results` says, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["BENCHMARKS", "Results", "table"]
+
+Results = Mapping[str, Any]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def topics_table(results: Results) -> str:
+    rows, told = [], []
+    for name, shown in (("clinc150", "CLINC150"), ("banking77", "BANKING77")):
+        run = results[name]
+        ours = run["offmap"]
+        methods = [
+            ("offmap, fine topics", ours, ours),
+            ("offmap, middle topics", ours, ours["middle"]),
+            ("offmap, broad topics", ours, ours["broad"]),
+            ("BERTopic's default", run["bertopic_default"], run["bertopic_default"]),
+            *([("EVoC", run["evoc"], run["evoc"])] if "evoc" in run else []),
+        ]
+        rows += [
+            (
+                shown,
+                method,
+                f"{times['cold_seconds']:.2f}",
+                f"{times['warm_seconds']:.2f}",
+                *(_cell(found[key]) for key in ("clusters", "nmi", "ari", "unassigned")),
+            )
+            for method, times, found in methods
+        ]
+        told.append(
+            f"{shown}: {run['texts']:,} texts, {run['intents']} intents; cold "
+            f"{run['bertopic_default']['cold_times_offmap']:g} times as fast as BERTopic, warm "
+            f"{run['bertopic_default']['warm_times_offmap']:g} times."
+        )
+    head = ("data", "method", "seconds, cold process", "seconds, warm", "topics", "NMI", "ARI", "unassigned")
+    return table(head, rows) + "\n\nVectors given. " + " ".join(told) + f" {results['machine']}."
+
+
+def encoding_table(results: Results) -> str:
+    rows = [
+        (
+            f"{name}, {threads} {'thread' if threads == 1 else 'threads'}",
+            f"{run['ours_cpu_ms_per_text']:.1f}",
+            f"{run['other_cpu_ms_per_text']:.1f}",
+            f"{run['ratio_cpu']:.1f}",
+            f"{run['ours_texts_per_s']:,.0f}",
+            f"{run['other_texts_per_s']:,.0f}",
+            f"{run['ratio_wall']:.1f}",
+            "disturbed" if run["disturbed"] else "steady",
+        )
+        for name, sets in results["against_peer"].items()
+        for threads in (1, 2)
+        if (run := sets.get(f"threads_{threads}"))
+    ]
+    head = ("texts of", "CPU ms a text", "peer", "ratio", "texts/s", "peer", "ratio", "rounds")
+    worst = min(sets["cosine_min"] for sets in results["against_peer"].values())
+    told = (
+        f"The peer is {results['peer']}; the worst cosine to its vectors is {worst:.3f}. {results['machine']['cores']} cores, "
+        f"{results['machine']['cpu']}. Where the rounds are disturbed, other work ran on the machine: believe no ratio there."
+    )
+    return table(head, rows) + "\n\n" + told
+
+
+def ingest_table(results: Results) -> str:
+    batch = f"a batch of {results['batch']:,} turns"
+    rows = [
+        (f"{batch} into an empty store", f"{results['empty_ms']:.0f} ms"),
+        (f"{batch} into a store of {results['rows']:,}", f"{results['full_ms']:.0f} ms ({results['ratio']:.2f} times)"),
+        (f"{batch} that is there already", f"{results['repeated_ms']:.0f} ms"),
+        ("turns a second while filling", f"{results['rows_per_second']:,}"),
+        ("bytes a turn on disk", f"{results['bytes_per_row']:,}"),
+    ]
+    machine = results["machine"]
+    return table(("ingest", "measured"), rows) + f"\n\n{machine['cores']} cores, DuckDB {machine['duckdb']}."
+
+
+def growth_table(results: Results) -> str:
+    forgotten, consumer, turns = results["forget_user"], results["consumer"], results["turns"]
+    memory = [megabytes for _, megabytes in consumer["resident_mb"]]
+    rows = [
+        (
+            f"a batch of {results['batch']:,} turns into {turns:,}, against an empty store",
+            f"{results['ratio']:.2f} times",
+        ),
+        (f"a consumer's memory over {turns:,} messages", f"{min(memory):,} to {max(memory):,} MB"),
+        ("its slope over the second half, for each 100,000 messages", f"{consumer['slope_mb_per_100000']:+.1f} MB"),
+        (f"forget a user of {forgotten['turns']:,} turns: gone from every table", f"{forgotten['rows_seconds']:.1f} s"),
+        (f"and from the disk: {results['store_mb']:,} MB are written anew", f"{forgotten['rewrite_seconds']:.0f} s"),
+        ("a reader waits meanwhile, at most", f"{forgotten['longest_wait_of_a_reader_seconds']:.1f} s"),
+        ("ingest waits meanwhile, at most", f"{forgotten['longest_wait_of_a_writer_seconds']:.0f} s"),
+        ("a deletion that a stream brings", f"{results['forget_turn_of_a_stream_seconds']:.1f} s"),
+        ("a backup", f"{results['backup_seconds']:.0f} s"),
+        ("restore it, and forget again", f"{results['restore']['seconds']:.0f} s"),
+    ]
+    machine = results["machine"]
+    told = (
+        f"DuckDB may keep {consumer['memory_limit_of_the_store']} of what the consumer has read (store.memory_limit). "
+        f"{machine['cores']} cores, DuckDB {machine['duckdb']}; others kept the machine busy, at a load of {machine['load']:g}."
+    )
+    return table(("growth", "measured"), rows) + "\n\n" + told
+
+
+def streaming_table(results: Results) -> str:
+    loops = {
+        "polled": "poll and parse only, kafka-python as it is installed",
+        "polled_in_c": "the same with its checksum in C, as offmap runs it",
+        "polled_by_confluent": "the same with confluent-kafka",
+        "stored": "**Kafka to committed rows**",
+        "posted": "**HTTP to committed rows**",
+    }
+
+    def share(what: str) -> str:
+        rates = results.get(f"{what}_rate_of")
+        return "" if rates is None else " / ".join(f"{rate:.2f}" for rate in rates.values())
+
+    rows = [
+        (words, f"{results['per_second'][what]:,.0f}", share(what))
+        for what, words in loops.items()
+        if what in results["per_second"]
+    ]
+    machine = results["machine"]
+    told = (
+        f"{results['messages']:,} messages, each loop alone on one core; the last column is the rate as a share of the polling "
+        f"loops, in their order. The load was {machine['load'][0]:.1f} on {machine['cores']} cores."
+    )
+    return table(("streams", "messages a second", "of polling only"), rows) + "\n\n" + told
+
+
+def plain_table(results: Results) -> str:
+    rows: Sequence[Mapping[str, Any]] = results["table"]
+    return table(tuple(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+
+
+def coverage_table(results: Results) -> str:
+    """Errors of the estimate, and how well turns of missing intents are found: two tables of held-out draws."""
+    shares = [
+        [
+            row["data"],
+            f"{row['turns']:,}",
+            str(row["items_per_intent"]),
+            *(f"{row[name]:.1f}" for name in ("offmap_error", "offmap_unlabelled_error")),
+            *(f"{row[f'quantile_{q}_error']:.1f}" for q in ("0.7", "0.9")),
+            f"{row['offmap_of_all_covered']:.0f} %",
+            f"{row['offmap_interval_holds']:.0%}",
+        ]
+        for row in results["table"]
+    ]
+    head = ("data", "turns", "items an intent", "error, points", "without labels", "Storey, .7", "Storey, .9",
+            "read for 100 %", "90 % interval holds")  # fmt: skip
+    found = [
+        [
+            row["data"],
+            f"{row['turns']:,}",
+            str(row["items_per_intent"]),
+            *(
+                f"{row[f'{name}_auroc']:.3f} / {row[f'{name}_ap']:.3f}"
+                for name in ("nearest_item", "diffused", "by_slice")
+            ),
+        ]
+        for row in results["finding"]
+    ]
+    names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "novelty", "topics by novelty")
+    between = (
+        f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. Finding the turns, and the topics, "
+        "of a fifth of the intents that is missing, without labels:"
+    )
+    return f"{table(head, shares)}\n\n{between}\n\n{table(names, found)}"
+
+
+def drift_table(results: Results) -> str:
+    """Power of the tests beside the peers', how often each fires when nothing changed, and what a comparison costs."""
+    kinds = {"new": "{part:.0%} are of 3 new intents", "grown": "3 intents grow by {part:.0%}"}
+    names = ("combined", "nearest", "neighbours", "topic", "novelty", "distribution", "nearest_5_of_reference",
+             "chi_square_50_clusters", "ks_20_components", "evidently")  # fmt: skip
+    shown = ("verdict", "nearest", "neighbours", "topic", "novelty", "MMD", "distance to 5 nearest", "chi-square, 50 clusters",
+             "KS, 20 components", "Evidently at a true 5 %")  # fmt: skip
+    powers = [
+        [
+            row["data"],
+            kinds[row["change"]].format(part=row["part"]),
+            str(row["turns"]),
+            *(f"{row[name]:.2f}" for name in names),
+            f"{row['evidently_at_0.55']:.2f} ({row['evidently_false_alarms_at_0.55']:.2f})",
+            f"{row['first_topic_is_right']:.0%}",
+        ]
+        for row in results["power_table"]
+    ]
+    head = ("data", "change", "turns", *shown, "Evidently's default (false alarms)", "first topic right")
+    levels = [
+        [row["data"], f"{row['turns']:,}", str(row["draws"]), *(f"{row[name]:.1%}" for name in (*names[:6], "shares"))]
+        for row in results["level_table"]
+    ]
+    between = "How often each fires at 5 % when nothing changed:"
+    found = f"{table(head, powers)}\n\n{between}\n\n"
+    found += table(("data", "turns", "draws", *shown[:6], "shares"), levels)
+    costs = [
+        f"{int(name.split('_')[0]):,} turns against {run['against']:,}: {run['seconds']:.0f} s, {run['peak_gib']:.1f} GiB"
+        for name, run in results["cost"].items()
+        if "against" in run
+    ]
+    return found + "\n\nA whole comparison with 999 permutations, of vectors in memory: " + "; ".join(costs) + "."
+
+
+def always_on_table(results: Results) -> str:
+    """Run lengths and delays of the lookout and of its peers."""
+    methods = {
+        "offmap": "offmap",
+        "plug_in": "e-detector, known rate",
+        "page_hinkley": "Page-Hinkley",
+        "window_200": "window of 200",
+    }
+    changes = ("new_10%_after_1000", "new_20%_after_1000", "popular_20%_after_1000", "new_10%_after_0")
+    rows = [
+        [
+            row["data"],
+            f"{row['reference']:,}",
+            shown,
+            f"{row['null'][method]['run_length']:,}",
+            *(_delay(row[change][method]) for change in changes),
+        ]
+        for row in results["table"]
+        for method, shown in methods.items()
+    ]
+    head = (
+        "data",
+        "reference, turns",
+        "method",
+        "false alarm after",
+        "10 % new",
+        "20 % new",
+        "3 intents +20 %",
+        "10 % new at once",
+    )
+    return (
+        table(head, rows)
+        + f"\n\nTurns until an alarm, the median of {results['replays']} replays, after 1,000 quiet turns; in the last column "
+        f"from the first turn on. The budget is a false alarm in {results['budget_turns']:,} turns. A share is of the replays "
+        "that saw it within 1,500 turns, where less than half did."
+    )
+
+
+def _delay(found: Mapping[str, Any]) -> str:
+    return f"{found['seen']:.0%}" if found["median"] is None else f"{found['median']:,}"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+BENCHMARKS: dict[str, Callable[[Results], str]] = {
+    "topics": topics_table,
+    "coverage": coverage_table,
+    "drift": drift_table,
+    "always_on": always_on_table,
+    "encoding": encoding_table,
+    "ingest": ingest_table,
+    "growth": growth_table,
+    "scale": plain_table,
+    "streaming": streaming_table,
+    "static_vectors": plain_table,
+    "encoder_switch": plain_table,
+}

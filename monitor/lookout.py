@@ -1,0 +1,335 @@
+"""The lookout: every conversation that comes is compared with a reference, and a change is told as soon as it is sure.
+
+It pins a reference of the traffic so far, and takes each conversation once, some minutes after its first turn. Its state and
+the alert are written in one transaction, with where it stands: a process that dies goes on from there, and no conversation
+counts twice. What it bets is in `monitor.drift.bets`, what it makes of it in `monitor.drift.detector`, and why in
+docs/decisions/0026. The reference stays through refits: it would take up a slow change otherwise, and never tell it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from monitor.alerts.lookouts import Seen, changed
+from monitor.clock import Clock
+from monitor.drift.bets import FAR
+from monitor.drift.detector import FAMILIES, FEWEST, Change, Detector
+from monitor.drift.landmarks import Landmarks, Placed
+from monitor.records import Turn
+from monitor.settings import Settings
+from monitor.signals import NEGATIVE, find_signals
+from monitor.store.atlases import AtlasRow
+from monitor.store.lookouts import LookoutRow
+from monitor.store.rows import values
+from monitor.store.store import Store
+from monitor.wording import counted, short_day
+
+__all__ = ["MONTH", "Lookout", "Standing", "standing"]
+
+MONTH = timedelta(days=30)
+
+#: The reference is of so many days before, and pinned anew after as long.
+_REFERENCE = timedelta(days=28)
+#: Turns of the reference that others are compared with; of more, whole conversations are drawn.
+_MOST_TURNS = 8_000
+#: However slow the traffic, so many conversations come between false alarms in the mean.
+_LEAST_RUN = 1_000
+#: A pause of the traffic counts as no more than this.
+_PAUSE = timedelta(days=1)
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the lookout stands, in words and as a number: `share` of what an alarm takes, nan while it does not bet.
+
+    `parts` are the shares of the families by their names.
+    """
+
+    words: str
+    share: float
+    parts: Mapping[str, float]
+
+
+_FAMILIES = {"novelty": "new subjects", "topics": "topics asked more often", "negative": "replies that go wrong"}
+
+
+def standing(row: LookoutRow | None, settings: Settings) -> Standing:
+    """What is shown of it; `row` is None before there is traffic enough."""
+    if row is None:
+        days = counted(settings.alerts.settle_days, "day")
+        words = f"`offmap serve` begins to watch when the traffic spans {days} and {FEWEST} conversations are analysed."
+        return Standing(words, math.nan, {})
+    if not row.encoder:
+        return Standing("The change is accepted: the next look pins another reference.", math.nan, {})
+    watched = f"{counted(row.conversations, 'conversation')} since {row.since:%H:%M} on {short_day(row.since)} (UTC)"
+    known = int(np.sum(row.state["counts"]))
+    if known < FEWEST:
+        return Standing(
+            f"Learning what is usual: {known} of {FEWEST} conversations since the last change.", math.nan, {}
+        )
+    limit = 1 / settings.drift.false_alarms_per_month
+    parts = {_FAMILIES[name]: row.evidence[name] / limit for name in FAMILIES}
+    share_ = sum(parts.values())
+    words = f"Watched {watched}, against {row.reference:,} before: evidence of a change is {share_:.2f} of 1."
+    return Standing(words, share_, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversations:
+    """Conversations in the order in which they began: where each lies, and whether a reply of it failed.
+
+    `first` are the keys of their first turns with a subject.
+    """
+
+    keys: NDArray[np.uint64]
+    began: Sequence[datetime]
+    first: NDArray[np.uint64]
+    novelty: NDArray[np.float64]
+    topics: NDArray[np.int64]
+    negative: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class Lookout:
+    """Looks at what has come since the last time. One a store: the process that leads has it."""
+
+    def __init__(self, store: Store, settings: Settings, *, clock: Clock, channels: Sequence[str] = ()) -> None:
+        self._store, self._settings, self._clock, self._channels = store, settings, clock, channels
+        self._marks: tuple[datetime, Landmarks] | None = None
+
+    def look(self) -> str:
+        """Take the conversations that have come; in a few words what came of it, `""` for nothing.
+
+        It waits while turns have no topic yet, and where the traffic is too short to say what is usual.
+        """
+        run = self._store.runs.current()
+        atlas = self._store.atlases.load(run.atlas_id) if run is not None else None
+        if run is None or atlas is None:
+            return ""
+        environments = self._settings.analysis.environments
+        if self._store.atlases.unassigned(
+            atlas.atlas_id, run.window_start, environments=environments, limit=1
+        ).num_rows:
+            return ""
+        now = self._clock()
+        until = now - timedelta(minutes=self._settings.drift.conversation_minutes)
+        row = self._store.lookouts.read()
+        if row is None or row.encoder != atlas.encoder or (now - row.pinned_at > _REFERENCE and self._usual(row)):
+            changed_at = row.since if row is not None and (row.alarms or not row.encoder) else None
+            return self._pin(atlas, now, until, changed_at)
+        if until <= row.after:
+            return ""
+        turns = self._turns(atlas, row.after, until)
+        if not turns.num_rows:
+            return ""
+        marks = self._landmarks(row, atlas)
+        if marks is None:  # all of it was forgotten
+            return self._pin(atlas, now, until, None)
+        return self._take(atlas, row, self._read(atlas, turns, marks), until)
+
+    def _usual(self, row: LookoutRow) -> bool:
+        """Whether nothing is in suspense: a reference that is pinned anew would take up a change that is under way."""
+        return sum(row.evidence.values()) < 0.1 * self.limit
+
+    @property
+    def limit(self) -> float:
+        """Months of evidence that are an alarm."""
+        return 1 / self._settings.drift.false_alarms_per_month
+
+    def _take(self, atlas: AtlasRow, row: LookoutRow, coming: _Conversations, until: datetime) -> str:
+        detector, edges = Detector.from_state(row.state), np.array(row.edges)
+        bins = np.searchsorted(edges, coming.novelty, side="left").astype(np.int64)
+        last, told, since, watched = row.last_at, [], row.since, row.conversations
+        most = min(_PAUSE / MONTH, self.limit / _LEAST_RUN)
+        for at, began in enumerate(coming.began):
+            step = slice(at, at + 1)
+            time = min(max(0.0, (began - last) / MONTH), most)
+            last = max(last, began)
+            detector.update(coming.topics[step], bins[step], coming.negative[step], time=time, at=_seconds(began))
+            watched += 1
+            if sum(float(one[0]) for one in detector.evidence().values()) >= self.limit:
+                change = detector.change()
+                examples = self._examples(change, coming, bins, at)
+                told.append(changed(self._seen(atlas, row, change, examples, watched, since), self._clock()))
+                detector, since, watched = detector.restarted(), began, 0
+        row = replace(
+            row,
+            after=until,
+            last_at=last,
+            since=since,
+            conversations=watched,
+            alarms=row.alarms + len(told),
+            evidence={name: float(one[0]) for name, one in detector.evidence().items()},
+            state=detector.state(),
+        )
+        with self._store.transaction(journaled=False):
+            self._store.lookouts.write(row)
+            self._store.alerts.raise_alerts(told, channels=self._channels)
+        return f"{len(coming):,} conversations" + (f", {len(told)} alerts" if told else "")
+
+    def _seen(
+        self,
+        atlas: AtlasRow,
+        row: LookoutRow,
+        change: Change,
+        examples: tuple[int, ...],
+        watched: int,
+        since: datetime,
+    ) -> Seen:
+        least = max(self._settings.alerts.min_users, self._settings.atlas.min_users)
+        labels = {one.topic_id: one.label for one in self._store.atlases.topics(atlas.atlas_id) if one.users >= least}
+        topic = row.topics[change.topic] if change.topic >= 0 else ""
+        return Seen(
+            change=change,
+            began=datetime.fromtimestamp(change.since, UTC).replace(tzinfo=None),
+            topic=topic if topic in labels else "",
+            label=labels.get(topic, ""),
+            per_month=self._settings.drift.false_alarms_per_month,
+            watched=watched,
+            watching_since=since,
+            examples=examples,
+        )
+
+    def _examples(self, change: Change, coming: _Conversations, bins: NDArray[np.int64], at: int) -> tuple[int, ...]:
+        """Of those that came together: the farthest of what is far, or else the latest of what changed."""
+        since = np.array([_seconds(one) >= change.since for one in coming.began[: at + 1]], bool)
+        if change.family == "novelty":
+            rows = np.flatnonzero(since & (bins[: at + 1] >= FAR))
+            rows = rows[np.argsort(coming.novelty[rows], kind="stable")]
+        else:
+            of_it = coming.negative if change.family == "negative" else coming.topics == change.topic
+            rows = np.flatnonzero(since & of_it[: at + 1])
+        return tuple(int(key) for key in coming.first[rows[::-1][:_EXAMPLES]])
+
+    def _pin(self, atlas: AtlasRow, now: datetime, until: datetime, changed_at: datetime | None) -> str:
+        """Landmarks of the last weeks; what is usual is what came after the last change that is known."""
+        span = self._store.turns.span()
+        if span is None or span.end - span.start < timedelta(days=self._settings.alerts.settle_days):
+            return ""
+        turns = _drawn(self._turns(atlas, None, until, since=span.end - _REFERENCE))
+        subjects = turns.filter(turns.column("subject"))
+        if len(pc.unique(subjects.column("conversation_key"))) < FEWEST:
+            return ""
+        names = sorted({one or "" for one in values(subjects, "middle")})
+        place = {name: number for number, name in enumerate(names)}
+        topics = np.array([place[one or ""] for one in values(subjects, "middle")], np.int64)
+        marks = self._marks_of(atlas, subjects, topics)
+        usual = self._read(atlas, turns, marks)
+        placed = Placed(usual.keys, usual.novelty, usual.topics)
+        edges = placed.edges()
+        since = np.array([changed_at is None or one >= changed_at for one in usual.began], bool)
+        detector = Detector.of(
+            placed.among(since).counts(edges, len(names)), np.array([usual.negative[since].sum()], np.float64)
+        )
+        if not detector.betting[0]:
+            detector = detector.restarted()
+        row = LookoutRow(
+            pinned_at=now,
+            encoder=atlas.encoder,
+            recipe=atlas.recipe,
+            after=until,
+            last_at=max(usual.began),
+            since=max(usual.began),
+            reference=len(usual),
+            conversations=0,
+            alarms=0,
+            edges=tuple(edges.tolist()),
+            topics=tuple(names),
+            evidence=dict.fromkeys(FAMILIES, 0.0),
+            state=detector.state(),
+        )
+        reference = pa.table(
+            {"turn_key": subjects.column("turn_key").combine_chunks(), "topic": pa.array(topics, pa.int64())}
+        )
+        self._store.lookouts.pin(row, reference)
+        self._marks = (row.pinned_at, marks)
+        return f"watching from {len(usual):,} conversations on"
+
+    def _landmarks(self, row: LookoutRow, atlas: AtlasRow) -> Landmarks | None:
+        if self._marks is None or self._marks[0] != row.pinned_at:
+            reference = self._store.lookouts.reference(row.recipe)
+            if not reference.num_rows:
+                return None
+            topics = reference.column("topic").to_numpy().astype(np.int64)
+            self._marks = (row.pinned_at, self._marks_of(atlas, reference, topics))
+        return self._marks[1]
+
+    def _marks_of(self, atlas: AtlasRow, turns: pa.Table, topics: NDArray[np.int64]) -> Landmarks:
+        order = np.argsort(turns.column("turn_key").to_numpy())  # as they are read again
+        return Landmarks.of(
+            self._vectors(atlas, turns)[order],
+            topics[order],
+            turns.column("conversation_key").to_numpy().astype(np.uint64)[order],
+        )
+
+    def _vectors(self, atlas: AtlasRow, turns: pa.Table) -> NDArray[np.float32]:
+        return self._store.vectors.read(atlas.encoder, atlas.recipe, values(turns, "text_hash"))
+
+    def _turns(
+        self, atlas: AtlasRow, after: datetime | None, until: datetime, *, since: datetime | None = None
+    ) -> pa.Table:
+        return self._store.lookouts.conversations(
+            atlas,
+            after=after,
+            until=until,
+            since=since,
+            minutes=self._settings.drift.conversation_minutes,
+            environments=self._settings.analysis.environments,
+        )
+
+    def _read(self, atlas: AtlasRow, turns: pa.Table, marks: Landmarks) -> _Conversations:
+        """The conversations that have a turn with a subject."""
+        subjects = turns.filter(turns.column("subject"))
+        of = subjects.column("conversation_key").to_numpy().astype(np.uint64)
+        placed = marks.place(self._vectors(atlas, subjects), of)
+        keys, first = np.unique(of, return_index=True)  # the order of `placed`
+        order = np.argsort(first)
+        began = values(subjects, "began_at")
+        failed = self._failed(turns)
+        return _Conversations(
+            keys[order],
+            [began[row] for row in first[order].tolist()],
+            subjects.column("turn_key").to_numpy().astype(np.uint64)[first[order]],
+            placed.novelty[order],
+            placed.topics[order],
+            np.isin(keys[order], np.array(sorted(failed), np.uint64)),
+        )
+
+    def _failed(self, turns: pa.Table) -> set[int]:
+        """Keys of the conversations of which a reply failed, by what was said and scored in their first minutes."""
+        of = dict(zip(values(turns, "turn_key"), values(turns, "conversation_key"), strict=True))
+        began = dict(zip(values(turns, "turn_key"), values(turns, "began_at"), strict=True))
+        minutes = timedelta(minutes=self._settings.drift.conversation_minutes)
+        scores = {
+            row["turn_key"]: row["feedback_score"]
+            for row in self._store.lookouts.feedback(list(of)).to_pylist()  # the last one stays
+            if row["created_at"] <= began[row["turn_key"]] + minutes
+        }
+        talks: dict[int, list[Turn]] = {}
+        for turn in self._store.turns.fetch(list(of)):
+            score = scores.get(turn.key)
+            talks.setdefault(of[turn.key], []).append(turn if score is None else replace(turn, feedback_score=score))
+        return {of[one.turn_key] for one in find_signals(list(talks.values())) if one.signal in NEGATIVE}
+
+
+def _drawn(turns: pa.Table) -> pa.Table:
+    """Of many turns whole conversations, drawn by their keys, which are hashes."""
+    if turns.num_rows <= _MOST_TURNS:
+        return turns
+    keys = np.sort(turns.column("conversation_key").to_numpy().astype(np.uint64))
+    return turns.filter(pa.array(turns.column("conversation_key").to_numpy() < keys[_MOST_TURNS]))
+
+
+def _seconds(at: datetime) -> float:
+    return at.replace(tzinfo=UTC).timestamp()

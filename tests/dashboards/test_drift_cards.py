@@ -1,0 +1,76 @@
+"""What the page of drift makes of a comparison: which cards it has, and that hostile names stay text."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from plotly.utils import PlotlyJSONEncoder
+
+from dashboards.pages.drift import _carried, _mixes, _tests
+from monitor.settings import Settings
+from monitor.store.drift import DriftRow
+
+HOSTILE = "<script>x</script>\u202e"
+
+
+def row(p_value: float) -> DriftRow:
+    value = {"value": HOSTILE, "before": 0.2, "after": 0.6, "contribution": 0.4}
+    body: dict[str, Any] = {
+        "tests": [
+            {
+                "name": "nearest",
+                "p_value": p_value,
+                "effect": 0.1,
+                "low": 0.05,
+                "high": 0.2,
+                "weight": 0.3,
+                "meaning": "m",
+            },
+            {
+                "name": "evidently",
+                "p_value": None,
+                "effect": 0.02,
+                "low": None,
+                "high": None,
+                "weight": 0,
+                "meaning": "e",
+            },
+        ],
+        "topics": [{"topic": "t1", "label": HOSTILE, "level": 1, "contribution": 0.7, "parent": None}],
+        "mixes": [{"attribute": "prompt_version", "p_value": 0.01, "effect": 0.4, "values": [value]}],
+    }
+    start = datetime(2026, 3, 1)
+    return DriftRow("d1", "a1", start, "window", start, start, start, start, "v", True, p_value, 0.1, body)
+
+
+def shown(part: Any) -> str:
+    return json.dumps(part, cls=PlotlyJSONEncoder)
+
+
+def test_what_carries_a_change_is_shown_where_there_is_one() -> None:
+    context: Any = SimpleNamespace(settings=Settings())
+    assert _carried(context, row(0.5)) == []
+    drawn = shown(_carried(context, row(0.001)))
+    assert "What carries the change" in drawn
+    assert "prompt versions" in drawn
+    assert "&lt;script&gt;x" in drawn and "<script>" not in drawn and "\\u202e" not in drawn
+
+
+def test_who_was_there_and_how_it_was_tested() -> None:
+    context: Any = SimpleNamespace(settings=Settings())
+    drawn = shown(_mixes(row(0.001)))
+    assert "prompt version <script>x</script>" in drawn and "\\u202e" not in drawn
+    assert "20.0%" in drawn and "60.0%" in drawn and "0.010" in drawn
+    old = row(0.001)
+    assert (
+        _mixes(
+            DriftRow(**{**{name: getattr(old, name) for name in old.__slots__}, "body": {"topics": [], "tests": []}})
+        )
+        == []
+    )
+    tests = shown(_tests(context, row(0.001)))
+    assert "0.050 \\u2013 0.200" in tests
+    assert '"\\u2013"' in tests
