@@ -173,8 +173,13 @@ def scores(truth: np.ndarray, score: np.ndarray) -> tuple[float, float]:
 
 
 def load_clinc(data: Path) -> Texts:
+    return encoded("CLINC150", load_clinc_pairs(data))
+
+
+def load_clinc_pairs(data: Path) -> list:
+    """Texts and their intents, without what is out of scope."""
     document = json.loads((data / "clinc150" / "data_full.json").read_text("utf-8"))
-    return encoded("CLINC150", [pair for split in ("train", "val", "test") for pair in document[split]])
+    return [pair for split in ("train", "val", "test") for pair in document[split]]
 
 
 def load_banking(data: Path) -> Texts:

@@ -260,9 +260,42 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+def gaps_table(results: Results) -> str:
+    lists = {
+        "offmap": "offmap",
+        "far": "turns × distance to the nearest eval item",
+        "without_item": "no eval item in it",
+    }
+    keys = ("precision_at_10", "recall_at_10", "precision_at_listed", "recall_at_listed")
+    rows = [
+        (run["data"], name, *(f"{run[f'{key}_{what}']:.0%}" for what in keys))
+        for run in results["table"]
+        for key, name in lists.items()
+    ]
+    head = (
+        "data",
+        "list of topics",
+        "right, of 10 or fewer",
+        "turns found",
+        "right, as many as offmap lists",
+        "turns found",
+    )
+    listed = "; ".join(
+        f"{run['listed']:.3g} for {run['missing_intents']:.0f} on {run['data']}" for run in results["table"]
+    )
+    found = results["parts"]
+    return table(head, rows) + (
+        f"\n\nGaps listed for missing intents: {listed}. Attributes dealt anew: {found['with_a_false_part']} false parts and "
+        f"{found['with_a_false_split']} false splits in {found['analyses_dealt_anew']} analyses. Planted: "
+        f"{found['planted_listed']} of {found['planted']} parts are listed, {found['splits_told']} of "
+        f"{found['splits_planted']} splits told."
+    )
+
+
 BENCHMARKS: dict[str, Callable[[Results], str]] = {
     "topics": topics_table,
     "coverage": coverage_table,
+    "gaps": gaps_table,
     "drift": drift_table,
     "always_on": always_on_table,
     "encoding": encoding_table,

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from monitor.coverage.gaps import topic_id_of
 from monitor.errors import UsageError
 from monitor.published import published_run
 from monitor.store.gap_lives import GapDecisionRow
@@ -91,7 +92,7 @@ class GapDecisions:
             who=self._who,
             kind=kind,
             gap_id=self.gap_id,
-            topic_id="t" + self.gap_id[1:],
+            topic_id=topic_id_of(self.gap_id),
             value=value,
             words=words,
             until=until,

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from monitor.atlas.acts import example_texts
 from monitor.atlas.assembly import Atlas, AtlasDraft, Space, TurnFacts, assemble, microseconds, moment, read_atlas
+from monitor.atlas.attributes import read_attributes
 from monitor.atlas.corpus import Corpus, read_corpus
 from monitor.atlas.curation import Decided
 from monitor.atlas.drawing import draw_map
@@ -138,7 +139,7 @@ def analyse(
                 atlas = read_atlas(store, ids.atlas_id, corpus)
                 readable = _readable(store, items, settings)
                 marked = marking.covered_turns(sides.corpus, network)
-                production = _production(network, atlas, signals, window, marked)
+                production = _production(store, network, atlas, signals, marked, window, settings)
                 report = compare(production, items.only(readable), sides.item_vectors[readable], settings)
                 report = replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
                 _write_report(store, report, signals, items, compared, marking, ids, settings, clock)
@@ -204,7 +205,8 @@ def published_sides(
     marking = read_marking(store, eval_sets)
     network, _ = _network(store, sides, _languages(store, corpus), store.curation.in_force(), marking, settings)
     signals, marked = find_signals(_conversations(store, corpus)), marking.covered_turns(corpus, network)
-    production = _production(network, read_atlas(store, run.atlas_id, corpus), signals, window, marked)
+    atlas = read_atlas(store, run.atlas_id, corpus)
+    production = _production(store, network, atlas, signals, marked, window, settings)
     readable = _readable(store, items, settings)
     return production, items.only(readable), sides.item_vectors[readable], int((~readable).sum())
 
@@ -393,10 +395,18 @@ def _network(
 
 
 def _production(
-    network: Network, atlas: Atlas, signals: Sequence[Signal], window: Window, marked: NDArray[np.bool_] | None
+    store: Store,
+    network: Network,
+    atlas: Atlas,
+    signals: Sequence[Signal],
+    marked: NDArray[np.bool_] | None,
+    window: Window,
+    settings: Settings,
 ) -> Production:
     failed = np.array([one.turn_key for one in signals if one.signal in NEGATIVE], np.uint64)
-    return Production(network, atlas, np.isin(network.corpus.keys, failed), microseconds(window.end), marked)
+    keys = network.corpus.keys
+    attributes = read_attributes(store, keys, window=window, environments=settings.analysis.environments)
+    return Production(network, atlas, np.isin(keys, failed), microseconds(window.end), marked, attributes)
 
 
 def _readable(store: Store, items: ComparedItems, settings: Settings) -> NDArray[np.bool_]:

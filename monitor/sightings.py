@@ -55,7 +55,8 @@ def see_gaps(store: Store, settings: Settings, run: PublishedRun, *, now: dateti
     links = _links(store, run, gaps, topics, since)
     goes_on = {link.other for link in links if link.event != "split"}
     for one in left:
-        if one.gap_id not in goes_on and covered.get(one.topic_id, 0) < NEWLY_COVERED * topics[one.topic_id].turns:
+        turns = one.turns if _is_part(one) else topics[one.topic_id].turns
+        if one.gap_id not in goes_on and covered.get(one.topic_id, 0) < NEWLY_COVERED * turns:
             links.append(GapLink(one.gap_id, "by_itself", one.gap_id, run.published_at))
     return Seen(look, sightings, tuple(links))
 
@@ -63,7 +64,9 @@ def see_gaps(store: Store, settings: Settings, run: PublishedRun, *, now: dateti
 def _sighting(
     gap: GapRow, topics: Mapping[str, TopicRow], moved: Mapping[str, Movement], covered: Mapping[str, int]
 ) -> GapSighting:
-    movement = moved.get(gap.topic_id)
+    # How a topic moves, and what covers it, says nothing of a part.
+    part = _is_part(gap)
+    movement = None if part else moved.get(gap.topic_id)
     return GapSighting(
         gap_id=gap.gap_id,
         topic_id=gap.topic_id,
@@ -77,8 +80,12 @@ def _sighting(
         ratio=None if movement is None else movement.trend.ratio,
         ratio_low=None if movement is None else movement.trend.low,
         p_value=None if movement is None else movement.p_value,
-        newly_covered=covered.get(gap.topic_id, 0),
+        newly_covered=0 if part else covered.get(gap.topic_id, 0),
     )
+
+
+def _is_part(gap: GapRow | GapChange) -> bool:
+    return gap.gap_id != gap_id_of(gap.topic_id)
 
 
 def _still_open(changes: Sequence[GapChange]) -> dict[str, GapChange]:
@@ -157,6 +164,12 @@ def _links(
     for gap in gaps:
         if gap.gap_id in since:
             continue  # it was listed before as it is now
+        if _is_part(gap):
+            if gap_id_of(gap.topic_id) in known:
+                found.append(GapLink(gap.gap_id, "part", gap_id_of(gap.topic_id), run.published_at))
+            continue
+        for part in sorted(one for one in known if one.startswith(gap.gap_id + "-")):
+            found.append(GapLink(gap.gap_id, "whole", part, run.published_at))
         parent = topics[gap.topic_id].parent
         if parent is not None and gap_id_of(parent) in known:
             found.append(GapLink(gap.gap_id, "part", gap_id_of(parent), run.published_at))

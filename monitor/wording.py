@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from monitor.records import Window
 
 __all__ = [
+    "attribute_words",
     "clean",
     "counted",
     "cut",
     "day",
     "days_of",
     "number",
+    "part_label",
     "percent",
     "quoted",
     "range_of",
@@ -23,6 +27,7 @@ __all__ = [
     "share",
     "share_range",
     "short_day",
+    "split_words",
     "times",
 ]
 
@@ -39,6 +44,7 @@ _INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]"
 )
 _SPACES = re.compile(r"\s+")
+_LONGEST_VALUE = 40
 #: Categories of characters that act or hide; the joiners among them spell words and emoji.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SEEN = frozenset("\n\t\u200c\u200d")
@@ -51,6 +57,36 @@ def clean(text: str) -> str:
     'ared line desrever'
     """
     return _SPACES.sub(" ", _INVISIBLE.sub("", _SEQUENCES.sub("", text))).strip()
+
+
+def attribute_words(attribute: str, value: str) -> str:
+    """What a turn has, as people read it; a value may be anything.
+
+    >>> attribute_words("prompt_version", "v4")
+    'prompt version v4'
+    """
+    return f"{attribute.replace('_', ' ')} {cut(value, _LONGEST_VALUE)}"
+
+
+def part_label(label: str, attribute: str | None, value: str | None) -> str:
+    """What a topic, or the part of it in which an attribute has a value, is called.
+
+    >>> part_label("refunds", "tenant", "uk"), part_label("refunds", None, None)
+    ('refunds (tenant uk)', 'refunds')
+    """
+    return label if attribute is None else f"{label} ({attribute_words(attribute, value or '')})"
+
+
+def split_words(split: Mapping[str, Any]) -> str:
+    """Where a gap comes from; see `monitor.coverage.splits.Split`.
+
+    >>> split_words({"attribute": "tenant", "value": "eu", "share_of_gap": 0.88, "share_of_traffic": 0.4})
+    '88% of it comes from tenant eu, which has 40% of the traffic of those weeks'
+    """
+    return (
+        f"{split['share_of_gap']:.0%} of it comes from {attribute_words(split['attribute'], split['value'])}, "
+        f"which has {split['share_of_traffic']:.0%} of the traffic of those weeks"
+    )
 
 
 def revealed(text: str) -> str:

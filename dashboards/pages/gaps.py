@@ -16,6 +16,7 @@ from dashboards.context import PageContext
 from dashboards.figures.coverage import interval_bar
 from dashboards.figures.topics import growth_curve
 from dashboards.pages import gap_life
+from dashboards.pages.gap_parts import of_part, share_of, where_from, why_so_high
 from dashboards.pages.talks import talks_card
 from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import topic_over_time
@@ -26,7 +27,7 @@ from monitor.published import compared_items, shown_text
 from monitor.store.atlases import TopicRow
 from monitor.store.jobs import Job
 from monitor.store.reports import GapRow
-from monitor.wording import clean, counted, percent, share, share_range, short_day
+from monitor.wording import clean, counted, percent, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
@@ -177,7 +178,7 @@ def _row(shown: Shown, gap: GapRow, life: Life) -> dict[str, Any]:
         "label": clean(gap.label),
         "turns": gap.turns,
         "share": gap.share,
-        "share_text": share_range(topic.share, topic.share_low, topic.share_high) if topic else share(gap.share),
+        "share_text": share_of(gap, topic),
         "coverage": gap.coverage,
         "coverage_text": f"{gap.coverage:.0%} ({100 * gap.low:.0f}–{100 * gap.high:.0f})",
         "stands": life.words + (f" · {clean(life.owner)}" if life.owner else ""),
@@ -185,7 +186,7 @@ def _row(shown: Shown, gap: GapRow, life: Life) -> dict[str, Any]:
         "growth_text": f"×{gap.growth:.1f}" if known else "–",
         "first": gap.first_seen.isoformat(),
         "first_text": short_day(gap.first_seen),
-        "users": topic.users if topic else None,
+        "users": topic.users if topic and gap.attribute is None else None,
         "risk": gap.risk,
         "risk_text": f"{gap.risk:.1f}",
     }
@@ -194,6 +195,7 @@ def _row(shown: Shown, gap: GapRow, life: Life) -> dict[str, Any]:
 def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: GapRow, life: Life) -> Any:
     topic = shown.topic(gap.topic_id)
     back = link("← all gaps", context.href(PATH, selection))
+    selection = of_part(selection, gap)
     if topic is None:
         return page(clean(gap.label), "", back, empty("The topic of this gap is gone", "Run the analysis again."))
     return page(
@@ -201,6 +203,7 @@ def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: Gap
         f"Gap {gap.rank} of {len(shown.gaps)}, of the analysis {shown.days}.",
         back,
         verdict(_words(gap, topic), bad=gap.alert),
+        *where_from(gap),
         dmc.Grid(
             [
                 dmc.GridCol(
@@ -231,10 +234,11 @@ def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: Gap
 
 def _words(gap: GapRow, topic: TopicRow) -> str:
     growing = f", growing ×{gap.growth:.1f}" if gap.growth == gap.growth and gap.growth >= 1.3 else ""
+    by = f" by {counted(topic.users, 'user')}" if gap.attribute is None else ""
     return (
-        f"{gap.coverage:.0%} of {gap.turns:,} turns by {counted(topic.users, 'user')} are covered "
+        f"{gap.coverage:.0%} of {gap.turns:,} turns{by} are covered "
         f"({gap.low:.0%} to {gap.high:.0%}): "
-        f"{share_range(topic.share, topic.share_low, topic.share_high)} of the traffic, "
+        f"{share_of(gap, topic)} of the traffic, "
         f"since {short_day(gap.first_seen)}{growing}."
     )
 
@@ -244,8 +248,9 @@ def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -
         shown.run.report_id, shown.run.atlas_id, LEVELS[topic.level], topic.topic_id
     )
     said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in list(signals.items())[:4]) or "none"
+    of_whole = "" if gap.attribute is None else " in the whole topic"
     facts = [
-        ["priority", f"{gap.priority:.4f}", "Surely uncovered share of the traffic, times risk and growth."],
+        ["priority", f"{gap.priority:.4f}", why_so_high(gap)],
         ["novelty", f"{gap.novelty:.2f}", "How far its turns are from the nearest eval item; 0 is the same."],
         ["risk", f"{gap.risk:.1f}", "How often replies fail here against everywhere."],
         ["conversations", f"{gap.conversations:,}", "Conversations that ask this."],
@@ -255,7 +260,8 @@ def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -
         "Coverage",
         chart(interval_bar(gap.coverage, gap.low, gap.high)),
         table(["", ""], rows, right=(1,)),
-        dmc.Text(f"Signals of how replies landed: {said}.", size="xs", c="dimmed"),
+        dmc.Text(why_so_high(gap), size="xs", c="dimmed"),
+        dmc.Text(f"Signals of how replies landed{of_whole}: {said}.", size="xs", c="dimmed"),
         meaning="The share of this topic's turns that the eval set tests. The band is its 90% interval.",
     )
 

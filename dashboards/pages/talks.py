@@ -32,7 +32,15 @@ def talks_card(context: PageContext, selection: Selection, shown: Shown, topic: 
     return card(
         "Conversations",
         html.Div(conversations(found.talks, _why(context, selection)), id="talks"),
-        dcc.Store(id="talk-topic", data={"atlas": shown.run.atlas_id, "level": level, "id": topic.topic_id}),
+        dcc.Store(
+            id="talk-topic",
+            data={
+                "atlas": shown.run.atlas_id,
+                "level": level,
+                "id": topic.topic_id,
+                "search": selection.search(),  # of a gap that is a part of its topic it says more than the address
+            },
+        ),
         dmc.Pagination(id="talk-page", total=min(found.pages, 100), value=1, size="sm"),
         meaning=f"The turns of this topic, the latest first, with the messages before them; {redacted}.",
         right=dmc.Text(counted(found.total, "turn"), size="xs", c="dimmed"),
@@ -44,20 +52,19 @@ def register(app: dash.Dash, context: PageContext) -> None:
         Output("talks", "children"),
         Input("talk-page", "value"),
         State("talk-topic", "data"),
-        State("url", "search"),
         prevent_initial_call=True,
     )
-    def turn_page(number: int, topic: dict[str, str], search: str) -> Any:
+    def turn_page(number: int, topic: dict[str, str]) -> Any:
         found = talks_of_topic(
             context.store,
             context.settings,
             topic["atlas"],
             topic["level"],
             topic["id"],
-            Selection.parse(search).filter,
+            Selection.parse(topic["search"]).filter,
             number - 1,
         )
-        return conversations(found.talks, _why(context, Selection.parse(search)))
+        return conversations(found.talks, _why(context, Selection.parse(topic["search"])))
 
 
 def _why(context: PageContext, selection: Selection) -> Callable[[int], str]:

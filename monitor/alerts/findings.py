@@ -83,7 +83,7 @@ def gap_findings(look: Look, lives: Lives = _NO_LIVES) -> list[Finding]:
     for gap in look.gaps:
         if not gap.alert or gap.topic_id not in place:
             continue
-        rows = look.members(place[gap.topic_id])
+        rows = _rows_of(look, gap, place[gap.topic_id])
         life = lives.of(gap.gap_id)
         found.append(
             Finding(
@@ -100,6 +100,17 @@ def gap_findings(look: Look, lives: Lives = _NO_LIVES) -> list[Finding]:
             )
         )
     return found
+
+
+def _rows_of(look: Look, gap: GapRow, topic: int) -> NDArray[np.int64]:
+    """Rows of a gap's turns: those of its topic, or of the part that it is."""
+    rows = look.members(topic)
+    if gap.attribute is None:
+        return rows
+    said = look.attributes.get(gap.attribute)
+    if said is None or gap.value not in said.values:
+        return rows[:0]
+    return np.asarray(rows[said.of_turns[rows] == said.values.index(gap.value)], np.int64)
 
 
 def surge_findings(look: Look, surges: Sequence[Surge], store: Store, lives: Lives = _NO_LIVES) -> list[Finding]:
@@ -183,7 +194,7 @@ def _what(surge: Surge) -> str:
 def _of_gap(gap: GapRow) -> str:
     return (
         f"{gap.coverage:.0%} of {gap.turns:,} turns are covered ({gap.low:.0%} to {gap.high:.0%}); "
-        f"the topic is {gap.share:.1%} of the traffic."
+        f"{'the topic is' if gap.attribute is None else 'they are'} {gap.share:.1%} of the traffic."
     )
 
 
@@ -247,7 +258,7 @@ def _page(look: Look, rows: NDArray[np.int64], missed: bool) -> str:
         if not len(topics) or counts.max() < _MOSTLY * len(rows):
             continue
         topic = look.topics[int(topics[counts.argmax()])].topic_id
-        gaps = [gap.gap_id for gap in look.gaps if gap.topic_id == topic]
+        gaps = [gap.gap_id for gap in look.gaps if gap.topic_id == topic and gap.attribute is None]
         if missed and gaps:
             return f"{_PAGE_OF_GAP}{gaps[0]}"
         return f"/topics?topic={topic}"

@@ -16,7 +16,7 @@ from monitor.cli.render import Column, print_json, print_table, say
 from monitor.errors import OffmapError, UsageError
 from monitor.published import find_topic, published_run
 from monitor.settings import Settings
-from monitor.wording import clean, counted
+from monitor.wording import clean, counted, part_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +85,7 @@ def export(
         done = export_slice(
             ExportRequest(
                 chosen.id,
-                chosen.topic.label,
+                chosen.label,
                 chosen.query,
                 Window(run.window_start, run.window_end),
                 format,
@@ -111,11 +111,14 @@ def export(
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The slice that was asked for, and the topic that it is."""
+    """The slice that was asked for, and the topic that it is, or is a part of: where an attribute of turns has a value."""
 
     id: str
     topic: TopicRow
     query: dict[str, Any]
+    label: str
+    attribute: str | None = None
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +134,19 @@ def _chosen(store: Store, run: PublishedRun, gap: str | None, topic: str | None)
     topics = store.atlases.topics(run.atlas_id)
     if topic is not None:
         found = find_topic(topics, topic)
-        return _Chosen(topic, found, {"topic": topic, "level": _LEVELS[found.level]})
+        return _Chosen(topic, found, {"topic": topic, "level": _LEVELS[found.level]}, found.label)
     gaps = {one.gap_id: one for one in store.reports.gaps(run.report_id)}
-    if gap not in gaps:
+    if gap is None or gap not in gaps:
         nearest = get_close_matches(gap or "", list(gaps), n=1, cutoff=0.6)
         hint = f"did you mean {nearest[0]}?" if nearest else "`offmap gaps` lists them"
         raise UsageError(f"no gap {gap!r} in the published analysis; {hint}")
-    found = find_topic(topics, gaps[gap].topic_id)
-    return _Chosen(gap, found, {"gap": gap, "topic": found.topic_id, "level": _LEVELS[found.level]})
+    one = gaps[gap]
+    found = find_topic(topics, one.topic_id)
+    query = {"gap": one.gap_id, "topic": found.topic_id, "level": _LEVELS[found.level]}
+    if one.attribute is not None:
+        query |= {"attribute": one.attribute, "value": one.value or ""}
+    label = part_label(found.label, one.attribute, one.value)
+    return _Chosen(one.gap_id, found, query, label, one.attribute, one.value)
 
 
 def _members(store: Store, run: PublishedRun, atlas: AtlasRow, chosen: _Chosen) -> _Members:
@@ -150,8 +158,23 @@ def _members(store: Store, run: PublishedRun, atlas: AtlasRow, chosen: _Chosen) 
     rows = store.atlases.assignments(run.atlas_id).filter(mine)
     hashes: dict[int, bytes] = dict(zip(_listed(rows, "turn_key"), _listed(rows, "text_hash"), strict=True))
     turns = store.turns.fetch(list(hashes))
+    if chosen.attribute is not None:
+        turns = _of_part(store, turns, chosen.attribute, chosen.value or "")
     vectors = store.vectors.read(atlas.encoder, atlas.recipe, [hashes[turn.key] for turn in turns])
     return _Members(turns, _earlier(store, turns), vectors)
+
+
+def _of_part(store: Store, turns: list[Turn], attribute: str, value: str) -> list[Turn]:
+    """The turns in which an attribute has a value."""
+    import numpy as np
+
+    from monitor.atlas.attributes import read_attributes
+
+    keys = np.array([turn.key for turn in turns], np.uint64)
+    said = read_attributes(store, keys, window=None).get(attribute)
+    if said is None or value not in said.values:
+        return []
+    return [turns[row] for row in np.flatnonzero(said.of_turns == said.values.index(value)).tolist()]
 
 
 def _record(store: Store, row: ExportRow, members: _Members, done: Export) -> None:
@@ -259,7 +282,7 @@ def _document(done: Export) -> dict[str, Any]:
 
 
 def _print(done: Export, chosen: _Chosen) -> None:
-    say(clean(f"{counted(done.count, 'example')} of {chosen.topic.label} ({chosen.id}) written to {done.path}"))
+    say(clean(f"{counted(done.count, 'example')} of {chosen.label} ({chosen.id}) written to {done.path}"))
     say()
     rows = [(f"{count:,}", _FILTERS.get(name, name)) for name, count in done.counts]
     print_table([Column("left", "right"), Column("filter", shrinks=True)], rows)

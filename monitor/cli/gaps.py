@@ -27,7 +27,7 @@ from monitor.published import (
     run_document,
     shown_text,
 )
-from monitor.wording import clean, counted, cut, day, quoted, range_of, share_range, short_day
+from monitor.wording import clean, counted, cut, day, quoted, range_of, share, share_range, short_day, split_words
 
 if TYPE_CHECKING:
     from monitor.coverage.life import Life, Lives
@@ -169,11 +169,9 @@ def _print(
         rows.append(
             (
                 f"{'!' if gap.alert else ''}{gap.rank}",
-                clean(gap.label) + example,
+                "\n".join([clean(gap.label), *map(split_words, gap.splits or ())]) + example,
                 f"{gap.turns:,}",
-                share_range(
-                    topics[gap.topic_id].share, topics[gap.topic_id].share_low, topics[gap.topic_id].share_high
-                ),
+                _share(gap, topics[gap.topic_id]),
                 range_of(gap.coverage, gap.low, gap.high),
                 _growth(gap.growth),
                 short_day(gap.first_seen),
@@ -181,6 +179,11 @@ def _print(
             )
         )
     print_table(columns, rows, leave_out=_LESS if screen_width() < _NARROW else ())
+
+
+def _share(gap: GapRow, topic: TopicRow) -> str:
+    """With its interval, which is of whole topics."""
+    return share_range(topic.share, topic.share_low, topic.share_high) if gap.attribute is None else share(gap.share)
 
 
 def _stands(life: Life) -> str:
@@ -240,20 +243,27 @@ def _say_what_next(found: Sequence[GapRow], shown: Sequence[GapRow], report: Cov
 def _document(
     gap: GapRow, topic: TopicRow, examples: Sequence[Example], items: Mapping[str, EvalItem], redacted: bool
 ) -> dict[str, Any]:
+    from monitor.coverage.gaps import priority_parts
+
     nearest = [
         {"item_id": item, "prompt": shown_text(items[item].prompt, redacted) if item in items else None}
         for item in gap.nearest_items
     ]
+    part = gap.attribute is not None
     return {
         "id": gap.gap_id,
         "topic": gap.topic_id,
+        "attribute": gap.attribute,
+        "value": gap.value,
         "label": gap.label,
         "turns": gap.turns,
         "share": gap.share,
-        "share_low": topic.share_low,
-        "share_high": topic.share_high,
+        "share_low": None if part else topic.share_low,
+        "share_high": None if part else topic.share_high,
         "coverage": gap.coverage,
         "priority": gap.priority,
+        "priority_parts": priority_parts(gap.share, gap.high, gap.risk, gap.growth),
+        "splits": [dict(one) | {"words": split_words(one)} for one in gap.splits or ()],
         "first_seen": gap.first_seen,
         "growth": gap.growth,
         "examples": [{"turn_id": one.turn_id, "text": one.text} for one in examples],

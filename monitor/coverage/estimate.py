@@ -112,9 +112,10 @@ def estimate_coverage(
     tail = (1 - interval) / 2
     low, high = np.quantile([draw[0] for draw in draws], [tail, 1 - tail])
     bounds = np.full((2, topics), np.nan)
-    known = np.isfinite(per_topic)
+    of_topics = np.stack([draw[1] for draw in draws])
+    known = np.isfinite(per_topic) & np.isfinite(of_topics).any(axis=0)
     if known.any():
-        bounds[:, known] = np.nanquantile(np.stack([draw[1][known] for draw in draws]), [tail, 1 - tail], axis=0)
+        bounds[:, known] = np.nanquantile(of_topics[:, known], [tail, 1 - tail], axis=0)
     covered = bins.probability(offset)[bins.of_values(score)][traffic.texts]
     if traffic.covered is not None:
         covered = np.where(traffic.covered, 1.0, covered)

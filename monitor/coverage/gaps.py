@@ -9,12 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.coverage.estimate import Interval
+from monitor.records import short_hash
 
-__all__ = ["Gap", "Slice", "alerts", "gap_id_of", "rank_gaps"]
+__all__ = [
+    "COVERED_AT_MOST",
+    "Bounds",
+    "Gap",
+    "Slice",
+    "alerts",
+    "gap_id_of",
+    "gap_of",
+    "growth_factor",
+    "priority_parts",
+    "rank_gaps",
+    "topic_id_of",
+]
 
 #: A slice is a gap when its coverage is at most this, and the interval's high end at most that. What ranks is the uncovered
 #: share, so a generous bound lengthens the list at its end only.
-_COVERED_AT_MOST, _HIGH_AT_MOST = 0.7, 0.9
+COVERED_AT_MOST, _HIGH_AT_MOST = 0.7, 0.9
 
 #: A middle topic is one gap when this share of it lies in fine topics that are gaps; otherwise each of those is one.
 _OF_ONE_KIND = 0.7
@@ -80,40 +93,73 @@ class Gap:
     risk: float
 
 
-def gap_id_of(topic_id: str) -> str:
-    """A gap has the id of its topic, and so lives as long.
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a slice is measured against. `failures`, `loyalty` and `containment` are the means over all turns, those of
+    middle topics; a gap has at least so many conversations, and leaves at least such a share of the traffic uncovered."""
 
-    >>> gap_id_of("t1f00")
-    'g1f00'
+    failures: float
+    loyalty: float
+    containment: float
+    min_conversations: int
+    min_share: float
+
+    def hold(self, one: Slice) -> bool:
+        """Whether a slice is a gap: it is uncovered, large enough, and a subject of its own."""
+        return bool(
+            one.effective_conversations >= self.min_conversations
+            and one.uncovered >= self.min_share
+            and one.coverage.value <= COVERED_AT_MOST
+            and one.coverage.high <= _HIGH_AT_MOST
+            and one.loyalty >= _LOYAL * self.loyalty
+            and one.containment >= _CONTAINED * self.containment
+        )
+
+
+def gap_id_of(topic_id: str, attribute: str | None = None, value: str | None = None) -> str:
+    """A gap has the id of its topic, and so lives as long; that of a part of a topic has the part's hash behind it.
+
+    >>> gap_id_of("t1f00"), gap_id_of("t1f00", "tenant", "uk")
+    ('g1f00', 'g1f00-f7ff')
     """
-    return "g" + topic_id[1:]
+    part = "" if attribute is None else "-" + short_hash(attribute, value or "", length=4)
+    return "g" + topic_id[1:] + part
 
 
-def rank_gaps(
-    slices: Sequence[Slice],
-    *,
-    failures: float,
-    loyalty: float,
-    containment: float,
-    min_conversations: int,
-    min_share: float,
-) -> list[Gap]:
-    """The gaps among middle topics (parent -1) and the fine topics in them, the greatest priority first.
+def topic_id_of(gap_id: str) -> str:
+    """The topic that a gap is, or is a part of.
+
+    >>> topic_id_of("g1f00-f7ff")
+    't1f00'
+    """
+    return "t" + gap_id[1:].partition("-")[0]
+
+
+def rank_gaps(slices: Sequence[Slice], bounds: Bounds) -> list[Gap]:
+    """The gaps among middle topics (parent -1) and the fine topics in them, the greatest priority first."""
+    gap = np.array([bounds.hold(one) for one in slices], bool)
+    chosen = [position for position in _units(slices, gap) if gap[position]]
+    found = [gap_of(position, slices[position], bounds) for position in chosen]
+    return sorted(found, key=lambda one: (-one.priority, one.slice))
+
+
+def gap_of(position: int, one: Slice, bounds: Bounds) -> Gap:
+    """The slice at a position as a gap.
 
     priority = share * (1 - high end of coverage) * risk * growth: the turns that are surely uncovered, weighted by how
-    often replies fail there compared with everywhere (`failures`; 0.67 to 1.5) and by whether the topic grows (square
-    root; 0.7 to 1.4). `loyalty` and `containment` are the means over all turns, of middle topics.
+    often replies fail there compared with everywhere (0.67 to 1.5) and by whether it grows (square root; 0.7 to 1.4).
     """
-    own = [one.loyalty >= _LOYAL * loyalty and one.containment >= _CONTAINED * containment for one in slices]
-    gap = np.array([_is_gap(one, min_conversations, min_share) for one in slices], bool) & own
-    chosen = [position for position in _units(slices, gap) if gap[position]]
-    found = []
-    for position in chosen:
-        risk = _risk(slices[position], failures)
-        found.append(
-            Gap(position, slices[position].surely_uncovered * risk * _growth_factor(slices[position].growth), risk)
-        )
-    return sorted(found, key=lambda one: (-one.priority, one.slice))
+    risk = _risk(one, bounds.failures)
+    return Gap(position, one.surely_uncovered * risk * growth_factor(one.growth), risk)
+
+
+def priority_parts(share: float, high: float, risk: float, growth: float) -> dict[str, float]:
+    """What a gap's priority is the product of, from its share of the traffic, the high end of its coverage, risk and growth.
+
+    >>> priority_parts(0.02, 0.25, 1.5, float("nan"))
+    {'traffic': 0.02, 'surely_uncovered': 0.75, 'risk': 1.5, 'growth': 1.0}
+    """
+    return {"traffic": share, "surely_uncovered": 1 - high, "risk": risk, "growth": growth_factor(growth)}
 
 
 def alerts(one: Slice, *, alert_share: float) -> bool:
@@ -122,15 +168,6 @@ def alerts(one: Slice, *, alert_share: float) -> bool:
         one.surely_uncovered >= alert_share
         and one.coverage.value <= _ALERT_COVERED_AT_MOST
         and one.coverage.high <= _ALERT_HIGH_AT_MOST
-    )
-
-
-def _is_gap(one: Slice, min_conversations: int, min_share: float) -> bool:
-    return bool(
-        one.effective_conversations >= min_conversations
-        and one.uncovered >= min_share
-        and one.coverage.value <= _COVERED_AT_MOST
-        and one.coverage.high <= _HIGH_AT_MOST
     )
 
 
@@ -156,5 +193,6 @@ def _risk(one: Slice, failures: float) -> float:
     return float(np.clip(rate / failures, 1 / _RISK_LIMIT, _RISK_LIMIT))
 
 
-def _growth_factor(growth: float) -> float:
+def growth_factor(growth: float) -> float:
+    """What growth makes of the priority; nothing where it is not known."""
     return 1.0 if not np.isfinite(growth) else float(np.sqrt(np.clip(growth, 1 / _GROWTH_LIMIT, _GROWTH_LIMIT)))

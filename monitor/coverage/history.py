@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.coverage.gap_events import ON, GapEvent
+from monitor.coverage.gaps import gap_id_of, topic_id_of
 from monitor.coverage.life import Life
 from monitor.wording import clean
 
@@ -21,15 +22,15 @@ _LINKS = ("split", *ON, *ON.values())
 
 def labels_of_gaps(store: Store, atlas_id: str, gap_ids: Iterable[str], *, least: int) -> dict[str, str]:
     """What the topics of these gaps are called, or were in the latest atlas that is kept; none of fewer users than `least`."""
-    wanted = {"t" + one[1:]: one for one in gap_ids}
+    wanted = {one: topic_id_of(one) for one in gap_ids}
     if not wanted:
         return {}
     here = {one.topic_id: one for one in store.atlases.topics(atlas_id)}
-    missing = wanted.keys() - here.keys()
+    missing = set(wanted.values()) - here.keys()
     topics = here | (store.atlases.former_topics(missing, besides=atlas_id) if missing else {})
     return {
-        gap_id: clean(topics[topic_id].label)
-        for topic_id, gap_id in wanted.items()
+        gap_id: clean(topics[topic_id].label) + (" (a part)" if gap_id != gap_id_of(topic_id) else "")
+        for gap_id, topic_id in wanted.items()
         if topic_id in topics and topics[topic_id].users >= least
     }
 

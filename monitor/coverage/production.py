@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.atlas.assembly import Atlas
+from monitor.atlas.attributes import Attribute
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.network import Network
 
@@ -19,7 +21,7 @@ class Production:
     """The side of production in a comparison: the network of its texts, and its atlas.
 
     `failed` [t] says that a negative signal followed the turn's reply; `end` is the window's, in microseconds since 1970;
-    `marked` [t] are turns of which people say that they are covered, None for none.
+    `marked` [t] are turns of which people say that they are covered, None for none; `attributes` are those of the turns.
     """
 
     network: Network
@@ -27,6 +29,7 @@ class Production:
     failed: NDArray[np.bool_]
     end: int
     marked: NDArray[np.bool_] | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     @property
     def corpus(self) -> Corpus:

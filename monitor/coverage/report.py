@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from monitor.atlas.corpus import numbered
-from monitor.coverage.estimate import Coverage, Interval, Traffic, estimate_coverage
+from monitor.coverage.estimate import Coverage, Interval, Traffic
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
+from monitor.coverage.parts import Estimator
 from monitor.coverage.production import Production
 from monitor.coverage.slices import FINE, MIDDLE, gap_rows
 from monitor.settings import Settings
@@ -58,19 +59,13 @@ def compare(
         numbered(production.corpus.conversation[counted]),
         None if production.marked is None else production.marked[counted],
     )
-    coverage = estimate_coverage(
-        novelty,
-        traffic,
-        topics=len(production.atlas.topics),
-        interval=settings.coverage.interval,
-        replicates=settings.coverage.bootstrap,
-        seed=seed,
-    )
+    estimator = Estimator(novelty, traffic, settings)
+    coverage = estimator.of_topics(len(production.atlas.topics))
     turns = subjects.turn_table(production, novelty, items, coverage)
     if not coverage.says:
         return _report_without(production, _TOO_ALIKE.format(items=len(items)), turns)
     of_turns = novelty.texts[traffic.texts]
-    gaps = gap_rows(production, coverage, of_turns, traffic, items, item_vectors, settings)
+    gaps = gap_rows(production, coverage, of_turns, items, item_vectors, settings, estimator)
     return Report(
         coverage.traffic,
         _verdict(coverage.traffic, len(counted), len(gaps), settings.coverage.interval),

@@ -1,8 +1,10 @@
-"""Topics as slices of the traffic, and the ranked gaps among them as rows of the report."""
+"""Topics and parts of topics as slices of the traffic, and the ranked gaps among them as rows of the report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +12,12 @@ from numpy.typing import NDArray
 from monitor.atlas.assembly import moment
 from monitor.atlas.corpus import numbered
 from monitor.atlas.timeline import first_seen, growth
-from monitor.coverage.estimate import Coverage, Traffic
-from monitor.coverage.gaps import Slice, alerts, gap_id_of, rank_gaps
+from monitor.coverage.estimate import Coverage, Interval
+from monitor.coverage.gaps import Bounds, Gap, Slice, alerts, gap_id_of, gap_of, rank_gaps
 from monitor.coverage.items import ComparedItems
+from monitor.coverage.parts import Estimator, Part, parts_apart
 from monitor.coverage.production import Production
+from monitor.coverage.splits import splits_of
 from monitor.settings import Settings
 from monitor.store.reports import GapRow
 
@@ -22,100 +26,183 @@ __all__ = ["FINE", "MIDDLE", "gap_rows"]
 #: Levels on which gaps are looked for, as rows of `Atlas.of_turns`.
 MIDDLE, FINE = 1, 2
 
+#: Parts of topics are the same thing when more than this share of the one's turns is the other's too.
+_THE_SAME = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a slice is: its topic's position, the rows of its turns, and the part of the topic that it is, if any."""
+
+    topic: int
+    rows: NDArray[np.int64]
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Measures:
+    """What is known of the turns [t] of the corpus; `contained` by level."""
+
+    production: Production
+    novelty: NDArray[np.float64]
+    loyal: NDArray[np.float64]
+    contained: Mapping[int, NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, production: Production, novelty: NDArray[np.float64]) -> _Measures:
+        """`novelty` [c] is of the counted turns."""
+        of_turns = np.zeros(len(production.corpus))
+        of_turns[production.counted] = novelty
+        contained = {level: _containment(production, level) for level in (MIDDLE, FINE)}
+        return cls(production, of_turns, _loyalty(production), contained)
+
+    def bounds(self, settings: Settings) -> Bounds:
+        counted = self.production.counted
+        return Bounds(
+            failures=float(self.production.failed[counted].mean()) if len(counted) else 0.0,
+            loyalty=float(self.loyal[counted].mean()),
+            containment=float(self.contained[MIDDLE][counted].mean()),
+            min_conversations=settings.gaps.min_conversations,
+            min_share=settings.gaps.min_share,
+        )
+
+    def slice(self, place: _Place, coverage: Interval, parent: int) -> Slice:
+        production, member = self.production, place.rows
+        corpus, counted = production.corpus, production.counted
+        lengths = np.unique(corpus.conversation[member], return_counts=True)[1]
+        return Slice(
+            parent=parent,
+            turns=len(member),
+            conversations=len(lengths),
+            effective_conversations=float(len(member) ** 2 / (lengths**2).sum()),
+            share=len(member) / len(counted),
+            coverage=coverage,
+            novelty=float(self.novelty[member].mean()),
+            failures=float(production.failed[member].mean()),
+            loyalty=float(self.loyal[member].mean()),
+            containment=float(self.contained[production.atlas.topics[place.topic].level][member].mean()),
+            growth=growth(corpus.created[member], corpus.created[counted], end=production.end),
+        )
+
 
 def gap_rows(
     production: Production,
     coverage: Coverage,
     novelty: NDArray[np.float64],
-    traffic: Traffic,
     items: ComparedItems,
     item_vectors: NDArray[np.float32],
     settings: Settings,
+    estimator: Estimator,
 ) -> list[GapRow]:
-    loyal = _loyalty(production)
-    contained = {level: _containment(production, level) for level in (MIDDLE, FINE)}
-    positions, slices, rows = _slices(production, coverage, novelty, loyal, contained)
-    failures = float(production.failed[production.counted].mean()) if len(traffic) else 0.0
-    ranked = rank_gaps(
-        slices,
-        failures=failures,
-        loyalty=float(loyal[production.counted].mean()),
-        containment=float(contained[MIDDLE][production.counted].mean()),
-        min_conversations=settings.gaps.min_conversations,
-        min_share=settings.gaps.min_share,
+    """The gaps, the worst first; `novelty` [c] is of the turns that count, `estimator` is asked for parts of topics."""
+    measures = _Measures.of(production, novelty)
+    bounds = measures.bounds(settings)
+    places, slices = _topics(measures, coverage)
+    ranked = rank_gaps(slices, bounds)
+    listed = {places[gap.slice].topic for gap in ranked}
+    for place, one in _parts(measures, bounds, _not_in(production, listed), estimator, settings):
+        ranked.append(gap_of(len(slices), one, bounds))
+        places.append(place)
+        slices.append(one)
+    ranked.sort(key=lambda one: (-one.priority, one.slice))
+    least = bounds.min_conversations
+    splits = splits_of(
+        production, coverage.covered, [places[gap.slice].rows for gap in ranked], min_conversations=least
     )
-    first_turn = production.corpus.first_turn
-    found = []
-    for rank, gap in enumerate(ranked, start=1):
-        one, topic = slices[gap.slice], production.atlas.topics[positions[gap.slice]]
-        member = rows[gap.slice]
-        seen = first_seen(production.corpus.created[member], production.corpus.conversation[member])
-        found.append(
-            GapRow(
-                gap_id=gap_id_of(topic.topic_id),
-                rank=rank,
-                topic_id=topic.topic_id,
-                label=topic.found_label or topic.label,  # a name is put over it by who reads it
-                turns=one.turns,
-                conversations=one.conversations,
-                share=one.share,
-                coverage=one.coverage.value,
-                low=one.coverage.low,
-                high=one.coverage.high,
-                novelty=one.novelty,
-                priority=gap.priority,
-                alert=alerts(one, alert_share=settings.gaps.alert_share),
-                first_seen=moment(seen),
-                growth=one.growth,
-                risk=gap.risk,
-                examples=_examples(production, member, first_turn, topic.representatives, settings.gaps.examples),
-                nearest_items=_nearest_items(production, member, items, item_vectors),
-            )
-        )
-    return found
+    return [
+        _row(rank, gap, slices[gap.slice], places[gap.slice], split, production, items, item_vectors, settings)
+        for rank, (gap, split) in enumerate(zip(ranked, splits, strict=True), start=1)
+    ]
 
 
-def _slices(
+def _row(
+    rank: int,
+    gap: Gap,
+    one: Slice,
+    place: _Place,
+    splits: tuple[dict[str, Any], ...],
     production: Production,
-    coverage: Coverage,
-    novelty: NDArray[np.float64],
-    loyal: NDArray[np.float64],
-    contained: Mapping[int, NDArray[np.float64]],
-) -> tuple[list[int], list[Slice], list[NDArray[np.int64]]]:
-    """Middle and fine topics as slices: their positions among the topics, the slices, and the rows of their turns."""
-    corpus, counted = production.corpus, production.counted
-    place: dict[str, int] = {}
-    novelty_of = np.zeros(len(corpus))
-    novelty_of[counted] = novelty
-    positions: list[int] = []
+    items: ComparedItems,
+    item_vectors: NDArray[np.float32],
+    settings: Settings,
+) -> GapRow:
+    topic, member, corpus = production.atlas.topics[place.topic], place.rows, production.corpus
+    attribute, value = (place.part.attribute, place.part.value) if place.part else (None, None)
+    return GapRow(
+        gap_id=gap_id_of(topic.topic_id, attribute, value),
+        rank=rank,
+        topic_id=topic.topic_id,
+        label=topic.found_label or topic.label,  # a name is put over it by who reads it
+        turns=one.turns,
+        conversations=one.conversations,
+        share=one.share,
+        coverage=one.coverage.value,
+        low=one.coverage.low,
+        high=one.coverage.high,
+        novelty=one.novelty,
+        priority=gap.priority,
+        alert=alerts(one, alert_share=settings.gaps.alert_share),
+        first_seen=moment(first_seen(corpus.created[member], corpus.conversation[member])),
+        growth=one.growth,
+        risk=gap.risk,
+        examples=_examples(production, member, corpus.first_turn, topic.representatives, settings.gaps.examples),
+        nearest_items=_nearest_items(production, member, items, item_vectors),
+        attribute=attribute,
+        value=value,
+        splits=tuple(split for split in splits if split["attribute"] != attribute),
+    )
+
+
+def _topics(measures: _Measures, coverage: Coverage) -> tuple[list[_Place], list[Slice]]:
+    """Middle and fine topics as slices."""
+    production, counted = measures.production, measures.production.counted
+    number: dict[str, int] = {}
+    places: list[_Place] = []
     slices: list[Slice] = []
-    rows: list[NDArray[np.int64]] = []
     for position, topic in enumerate(production.atlas.topics):
         if topic.level not in (MIDDLE, FINE):
             continue
         member = counted[production.atlas.of_turns[topic.level][counted] == position]
         if not len(member):
             continue
-        place[topic.topic_id] = len(slices)
-        lengths = np.unique(corpus.conversation[member], return_counts=True)[1]
-        positions.append(position)
-        rows.append(member)
-        slices.append(
-            Slice(
-                parent=place.get(topic.parent or "", -1),
-                turns=len(member),
-                conversations=len(lengths),
-                effective_conversations=float(len(member) ** 2 / (lengths**2).sum()),
-                share=len(member) / len(counted),
-                coverage=coverage.topics[position],
-                novelty=float(novelty_of[member].mean()),
-                failures=float(production.failed[member].mean()),
-                loyalty=float(loyal[member].mean()),
-                containment=float(contained[topic.level][member].mean()),
-                growth=growth(corpus.created[member], corpus.created[counted], end=production.end),
-            )
-        )
-    return positions, slices, rows
+        number[topic.topic_id] = len(slices)
+        places.append(_Place(position, member))
+        slices.append(measures.slice(places[-1], coverage.topics[position], number.get(topic.parent or "", -1)))
+    return places, slices
+
+
+def _not_in(production: Production, listed: Collection[int]) -> list[tuple[int, int]]:
+    """Level and position of the middle and fine topics that are listed neither themselves nor in or with another one."""
+    topics = production.atlas.topics
+    ids = {topics[position].topic_id for position in listed}
+    above = {topics[position].parent for position in listed}
+    return [
+        (topic.level, position)
+        for position, topic in enumerate(topics)
+        if topic.level in (MIDDLE, FINE) and not {topic.topic_id, topic.parent} & ids and topic.topic_id not in above
+    ]
+
+
+def _parts(
+    measures: _Measures, bounds: Bounds, topics: Sequence[tuple[int, int]], estimator: Estimator, settings: Settings
+) -> list[tuple[_Place, Slice]]:
+    """Parts of the topics (level and position) that are gaps, and whose coverage lies below that of the rest of their topic
+    with its whole interval. Of those that are much the same turns, the one that leaves more uncovered."""
+    production, counted = measures.production, measures.production.counted
+    if not production.attributes:
+        return []
+    covered = estimator.by_distance()
+    found: list[tuple[_Place, Slice]] = []
+    for part in parts_apart(production, covered, topics, settings):
+        if any(len(np.intersect1d(part.rows, other.rows)) > _THE_SAME * len(part.rows) for other, _ in found):
+            continue
+        inside, rest = (np.searchsorted(counted, rows) for rows in (part.rows, part.rest))
+        coverage, of_rest = estimator.of_part(inside, rest)
+        place = _Place(part.topic, part.rows, part)
+        one = measures.slice(place, coverage, -1)
+        if coverage.high < of_rest.low and bounds.hold(one):
+            found.append((place, one))
+    return found
 
 
 def _loyalty(production: Production) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from monitor.atlas.attributes import ATTRIBUTES, Attribute, attributes_of
 from monitor.atlas.corpus import numbered, numbered_users
 from monitor.records import Window
 from monitor.settings import Settings
@@ -21,17 +22,6 @@ from monitor.store.runs import PublishedRun
 from monitor.store.store import Store
 
 __all__ = ["ATTRIBUTES", "Attribute", "Look", "read_look"]
-
-#: What else is known of turns, by which a change can be split: the columns, the language also where it was found.
-ATTRIBUTES = ("tenant", "language", "model", "prompt_version")
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """Values in order, and each turn's place among them [t], -1 for none."""
-
-    values: tuple[str, ...]
-    of_turns: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +97,8 @@ def read_look(store: Store, settings: Settings, run: PublishedRun) -> Look:
         fine=_positions(rows, "fine", place),
         middle=_positions(rows, "middle", place),
         covered=_covered(store, run.report_id, keys),
-        attributes=_attributes(store, turns, of_turns, keys),
+        attributes=attributes_of(store, turns, of_turns, keys),
     )
-
-
-def _attributes(
-    store: Store, turns: pa.Table, of_turns: NDArray[np.int64], keys: NDArray[np.uint64]
-) -> dict[str, Attribute]:
-    found = {}
-    for name in ATTRIBUTES:
-        column: list[str | None] = values(turns, name)
-        said = [column[row] for row in of_turns.tolist()]
-        if name == "language":
-            said = _languages(store, said, keys)
-        names = sorted({one for one in said if one})
-        if names:
-            place = {one: number for number, one in enumerate(names)}
-            found[name] = Attribute(tuple(names), np.fromiter((place.get(one or "", -1) for one in said), np.int64))
-    return found
-
-
-def _languages(store: Store, stated: Sequence[str | None], keys: NDArray[np.uint64]) -> list[str | None]:
-    """Languages without their region, as stated, or as found where the log says nothing."""
-    silent = [key for key, one in zip(keys.tolist(), stated, strict=True) if not one]
-    detected = store.languages.of(silent) if silent else {}
-    return [
-        one.replace("_", "-").split("-")[0].lower() if one else detected.get(key)
-        for key, one in zip(keys.tolist(), stated, strict=True)
-    ]
 
 
 def _positions(rows: pa.Table, column: str, place: Mapping[str, int]) -> NDArray[np.int64]:

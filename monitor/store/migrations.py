@@ -319,6 +319,12 @@ def _marks(database: LocalDatabase) -> None:
     )
 
 
+def _gap_parts(database: LocalDatabase) -> None:
+    """Gaps that are parts of a topic, and the values that hold most of a gap."""
+    for column in ("attribute", "value", "splits"):
+        database.query(f"ALTER TABLE gaps ADD COLUMN {column} VARCHAR")
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -340,6 +346,7 @@ MIGRATIONS: Sequence[Migration] = (
     _gap_lives,
     _lookout,
     _marks,
+    _gap_parts,
 )
 
 

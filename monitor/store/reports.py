@@ -17,6 +17,7 @@ from monitor.store.curation import Curation
 from monitor.store.database import Database
 from monitor.store.forgotten import gone, still_there
 from monitor.store.rows import KEY, shape
+from monitor.wording import part_label
 
 __all__ = ["SIGNALS", "TURN_COVERAGE", "CoverageRow", "GapRow", "Reports", "TopicCoverageRow"]
 
@@ -50,7 +51,11 @@ class TopicCoverageRow:
 
 @dataclass(frozen=True, slots=True)
 class GapRow:
-    """One gap, rank 1 the worst. `examples` are turn keys, `nearest_items` ids of eval items."""
+    """One gap, rank 1 the worst. `examples` are turn keys, `nearest_items` ids of eval items.
+
+    A gap that is a part of its topic names the `attribute` of turns and its `value`. `splits` are the values that hold most of
+    it, as `monitor.coverage.splits.Split` has them.
+    """
 
     gap_id: str
     rank: int
@@ -70,6 +75,9 @@ class GapRow:
     risk: float
     examples: tuple[int, ...]
     nearest_items: tuple[str, ...]
+    attribute: str | None = None
+    value: str | None = None
+    splits: tuple[dict[str, Any], ...] | None = ()
 
 
 _COVERAGE = shape(CoverageRow)
@@ -155,10 +163,12 @@ class Reports:
         return found[0] if found else None
 
     def gaps(self, report_id: str) -> list[GapRow]:
-        """By rank, under the names of their topics."""
+        """By rank, under the names of their topics; a part of one says which."""
         rows = _GAP.read(self._database.query("SELECT * FROM gaps WHERE report_id = ? ORDER BY rank", [report_id]))
         names = self._names(report_id) if rows else {}
-        return [replace(row, label=names.get(row.topic_id, row.label)) for row in rows]
+        return [
+            replace(row, label=part_label(names.get(row.topic_id, row.label), row.attribute, row.value)) for row in rows
+        ]
 
     def _names(self, report_id: str) -> dict[str, str]:
         """What people and a model call topics, by topic id."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings
 from monitor.alerts.rules import Policy, decide
+from monitor.atlas.attributes import Attribute
 from monitor.coverage.life import Life, Lives
 from monitor.drift.look import Look
 from monitor.drift.surges import Surge
@@ -135,6 +136,20 @@ def test_no_more_members_are_kept_than_are_needed(opened: Store) -> None:
     (found,) = gap_findings(replace(traffic.look, gaps=[gap("k1")]))
     assert len(found.members) == 400
     assert found.users == 500
+
+
+def test_a_gap_that_is_a_part_of_a_topic_tells_of_its_turns_alone(traffic: Traffic) -> None:
+    look, rows = traffic.look, traffic.rows(PARCELS)
+    tenant = np.full(len(look.keys), -1)
+    tenant[rows[:6]] = 0
+    of_uk = replace(look, attributes={"tenant": Attribute(("uk",), tenant)})
+    part = gap("k1", gap_id="g1-abcd", attribute="tenant", value="uk")
+    (found,) = gap_findings(replace(of_uk, gaps=[part]))
+    assert set(found.members) == {int(key) for key in look.keys[rows[:6]]}
+    assert found.users == len(np.unique(look.user[rows[:6]]))
+    assert found.path == "/gaps?gap=g1-abcd" and "they are 4.0% of the traffic" in found.body.text
+    (nothing,) = gap_findings(replace(look, gaps=[part]))
+    assert nothing.members == () and nothing.users == 0
 
 
 def test_no_gaps_and_no_turns_are_no_findings(traffic: Traffic, opened: Store) -> None:

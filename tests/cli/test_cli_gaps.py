@@ -15,7 +15,10 @@ KEYS = {
     "nearest_eval_items",
     "state", "owner", "history",
 }  # fmt: skip
-EXTRA = {"share_low", "share_high", "rank", "conversations", "low", "high", "novelty", "alert", "risk"}
+EXTRA = {
+    "share_low", "share_high", "rank", "conversations", "low", "high", "novelty", "alert", "risk", "attribute", "value",
+    "priority_parts", "splits",
+}  # fmt: skip
 LIFE = {"states", "ticket", "reason", "until", "opened_at", "closed_at", "by_itself", "went_into"}
 
 

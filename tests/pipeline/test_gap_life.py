@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consumers.ingest import utc_now
+from monitor.coverage.gaps import gap_id_of
 from monitor.coverage.life import Life, read_lives
+from monitor.coverage.report import Report, compare
 from monitor.decisions import Decisions
 from monitor.encoding.hashing import HashingEncoder
 from monitor.evalsets.importer import import_eval_set
@@ -228,3 +232,36 @@ def test_forgetting_everybody_leaves_ids_and_numbers(store: Store) -> None:
     for table in ("gap_looks", "gap_sightings", "gap_links"):
         rows = store._database.query(f"SELECT * FROM {table}").to_pylist()
         assert not any("saddle" in str(value) or "fish" in str(value) for row in rows for value in row.values())
+
+
+def test_a_topic_of_which_one_tenant_is_left_goes_on_as_that_part_and_back(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = of_subject(store, "garden")
+    part = gap_id_of(whole.topic_id, "tenant", "uk")
+    decided_by = decided(store, whole.gap_id)
+    decided_by.owner("gardeners")
+    decided_by.write()
+
+    def one_tenant(*sides: Any) -> Report:
+        found = compare(*sides)
+        as_part = [
+            replace(gap, gap_id=part, attribute="tenant", value="uk") if gap.topic_id == whole.topic_id else gap
+            for gap in found.gaps
+        ]
+        return replace(found, gaps=as_part)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("monitor.pipeline.compare", one_tenant)
+        add_items(store, tmp_path, "refund", 1)
+        run(store)
+    assert next(gap.label for gap in gaps(store) if gap.gap_id == part) == f"{whole.label} (tenant uk)"
+    assert life(store, whole.gap_id).state == "closed" and life(store, whole.gap_id).went_into == (part,)
+    assert life(store, part).owner == "gardeners", "it is a part of what was decided about"
+    last = life(store, part).last
+    assert last is not None and last.turns == whole.turns and not last.growing
+    add_items(store, tmp_path, "coupon", 1)
+    run(store)
+    assert life(store, whole.gap_id).closed_at is None
+    assert life(store, part).state == "closed" and life(store, part).went_into == (whole.gap_id,)
+    assert not life(store, part).by_itself

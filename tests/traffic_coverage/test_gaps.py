@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.coverage.estimate import Interval
-from monitor.coverage.gaps import Slice, alerts, rank_gaps
+from monitor.coverage.gaps import Bounds, Slice, alerts, gap_id_of, priority_parts, rank_gaps, topic_id_of
 
 GAP = Slice(
     parent=-1,
@@ -22,13 +22,11 @@ GAP = Slice(
     growth=1.0,
 )
 COVERED = replace(GAP, coverage=Interval(0.95, 0.9, 1.0))
+BOUNDS = Bounds(failures=0.1, loyalty=0.8, containment=0.4, min_conversations=5, min_share=0.001)
 
 
 def ranked(*slices: Slice) -> list[int]:
-    return [
-        gap.slice
-        for gap in rank_gaps(slices, failures=0.1, loyalty=0.8, containment=0.4, min_conversations=5, min_share=0.001)
-    ]
+    return [gap.slice for gap in rank_gaps(slices, BOUNDS)]
 
 
 def test_only_uncovered_topics_are_gaps():
@@ -59,14 +57,7 @@ def test_more_traffic_failures_growth_and_certainty_rank_higher(worse):
 
 
 def test_growth_that_nobody_knows_changes_nothing():
-    first, second = rank_gaps(
-        [GAP, replace(GAP, growth=float("nan"))],
-        failures=0.1,
-        loyalty=0.8,
-        containment=0.4,
-        min_conversations=5,
-        min_share=0,
-    )
+    first, second = rank_gaps([GAP, replace(GAP, growth=float("nan"))], BOUNDS)
     assert first.priority == second.priority
 
 
@@ -85,8 +76,20 @@ def test_an_alert_needs_certainty():
 
 
 def test_no_failures_anywhere_is_no_risk():
-    (gap,) = rank_gaps(
-        [replace(GAP, failures=0.0)], failures=0.0, loyalty=0.8, containment=0.4, min_conversations=5, min_share=0
-    )
+    (gap,) = rank_gaps([replace(GAP, failures=0.0)], replace(BOUNDS, failures=0.0))
     assert gap.risk == 1.0
     assert np.isfinite(gap.priority)
+
+
+def test_the_parts_of_a_priority_multiply_to_it():
+    one = replace(GAP, failures=0.3, growth=1.7)
+    (gap,) = rank_gaps([one], BOUNDS)
+    parts = priority_parts(one.share, one.coverage.high, gap.risk, one.growth)
+    assert np.prod(list(parts.values())) == pytest.approx(gap.priority)
+    assert min(parts.values()) > 0
+
+
+def test_a_part_of_a_topic_has_an_id_of_its_own_that_leads_to_the_topic():
+    ids = {gap_id_of("t1f00", *part) for part in ((), ("tenant", "uk"), ("tenant", "eu"), ("language", "uk"))}
+    assert len(ids) == 4
+    assert {topic_id_of(one) for one in ids} == {"t1f00"}
