@@ -15,7 +15,7 @@ from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
 
 from dashboards.components.cards import empty, page
 from dashboards.context import PageContext
-from dashboards.pages import data, deciding, drift, evalsets, gaps, letters, overview, talks, topics, words
+from dashboards.pages import data, deciding, drift, evalsets, gaps, letters, overview, talks, topics, why, words
 from dashboards.service import Alone, Service
 from dashboards.state import Selection
 from monitor.clock import Clock, utc_now
@@ -30,6 +30,8 @@ __all__ = ["make_app"]
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 _PAGES: tuple[ModuleType, ...] = (overview, gaps, topics, words, drift, evalsets, data)
+#: Reached from other pages.
+_UNLISTED: tuple[ModuleType, ...] = (why,)
 _NAMES = {"model": "Model", "prompt_version": "Prompt", "language": "Language", "tenant": "Tenant"}
 
 
@@ -55,7 +57,7 @@ def make_app(
     context = PageContext(store, settings, service or Alone(clock()), clock, prefix)
     app.layout = lambda: _shell(context)
     _register(app, context)
-    for one in (*_PAGES, talks, letters, deciding):
+    for one in (*_PAGES, *_UNLISTED, talks, letters, deciding):
         if hasattr(one, "register"):
             one.register(app, context)
     _routes(app.server, context)
@@ -177,7 +179,7 @@ def _register(app: dash.Dash, context: PageContext) -> None:
         notes = [dmc.Alert(note, color="orange", className="note") for note in selection.notes]
         hrefs = [context.href(one.PATH, selection) for one in _PAGES]
         path = "/" + (pathname or "/").removeprefix(context.prefix).strip("/")
-        found = next((one for one in _PAGES if path == one.PATH), None)
+        found = next((one for one in (*_PAGES, *_UNLISTED) if path == one.PATH), None)
         if found is None:
             return _unknown(context), notes, hrefs
         try:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from monitor.atlas.acts import ACTS, example_texts, recognise_acts
+from monitor.atlas.acts import ACTS, KINDS, NOISE, example_texts, recognise_acts
 from monitor.atlas.assignment import Anchors, Near, assign_texts, nearest_anchors, place_texts
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.languages import detect
@@ -144,6 +144,8 @@ class Assigner:
         row_of = {hash_: row for row, hash_ in enumerate(hashes)}
         texts = np.array([row_of[text_hash(text)] for text in said], np.int64)
         acts = self._acts(encoder, [by_hash[hash_] for hash_ in hashes], vectors, atlas)
+        noise = self._store.marks.noise()
+        acts[[row for row, hash_ in enumerate(hashes) if hash_ in noise]] = KINDS.index(NOISE)
         k = self._settings.atlas.neighbours
         near = nearest_anchors(vectors, atlas.anchors, k=k)
         classes = assign_texts(vectors, atlas.anchors, k=k, near=near)[:, texts]
@@ -169,7 +171,7 @@ class Assigner:
             "turn_key": turns.column("turn_key"),
             "text_hash": pa.array([hashes[text] for text in texts.tolist()], pa.binary()),
             **{name: pa.array(column, pa.string()) for name, column in zip((*LEVELS, "intent"), found, strict=True)},
-            "act": pa.array([ACTS[act] if act >= 0 else None for act in acts[texts].tolist()], pa.string()),
+            "act": pa.array([KINDS[act] if act >= 0 else None for act in acts[texts].tolist()], pa.string()),
             "flood": pa.array([False] * len(said), pa.bool_()),
             "intent_similarity": pa.nulls(len(said), pa.float32()),
             "foreign_language": pa.array(
@@ -219,8 +221,9 @@ class Assigner:
         if row is None:
             return None
         table = self._store.atlases.assignments(atlas_id)
-        # What cannot be read says nothing at all.
+        # What cannot be read says nothing at all, and noise says nothing of what is near to it.
         table = table.filter(table.column("foreign_language").is_null())
+        table = table.filter(pc.field("act").is_null() | (pc.field("act") != NOISE))
         table = table.take(pa.array(_first_rows(values(table, "text_hash")), pa.int64()))
         is_act = table.column("act").is_valid().to_numpy()
         # An act's topic is that of its conversation, and says nothing of its text: acts stand behind the anchors.

@@ -37,6 +37,7 @@ from monitor.clock import Clock
 from monitor.coverage.examination import examine
 from monitor.coverage.health import Health
 from monitor.coverage.items import ComparedItems, askers_of, distinct_items
+from monitor.coverage.marking import Marking, read_marking
 from monitor.coverage.production import Production
 from monitor.coverage.report import Report, compare
 from monitor.encoding.cache import encode_missing
@@ -60,7 +61,7 @@ from monitor.store.reports import SIGNALS, CoverageRow
 from monitor.store.runs import PublishedRun
 from monitor.store.store import Store
 
-__all__ = ["Analysis", "analyse", "published_sides", "weigh"]
+__all__ = ["Analysis", "analyse", "compared_vectors", "published_sides", "weigh"]
 
 
 class Step(Protocol):
@@ -114,7 +115,8 @@ def analyse(
     window = window or Window(moment(corpus.created.min()), moment(corpus.created.max() + 1))
     decisions = store.curation.in_force()
     examples = _intent_examples(settings, compared, store.curation.intents(decisions))
-    ids = _Ids.of(corpus, encoder, settings, compared, examples, window, shaping(decisions))
+    marking = read_marking(store, compared)
+    ids = _Ids.of(corpus, encoder, settings, compared, examples, window, shaping(decisions), marking)
     with _job(store, ids) as step:
         with step("encode"):
             sides = _encoded_sides(store, encoder, corpus, compared, progress)
@@ -123,7 +125,7 @@ def analyse(
         with progress.task("analyse", _STEPS_AFTER_ENCODING, "steps") as done:
             with step("network", done):
                 languages = _languages(store, corpus)
-                network, decided = _network(store, sides, languages, decisions, settings)
+                network, decided = _network(store, sides, languages, decisions, marking, settings)
             reused = store.atlases.load(ids.atlas_id) is not None
             with step("topics", done):
                 if not reused:
@@ -136,10 +138,11 @@ def analyse(
             with step("coverage", done):
                 atlas = read_atlas(store, ids.atlas_id, corpus)
                 readable = _readable(store, items, settings)
-                production = _production(store, network, atlas, signals, window, settings)
+                marked = marking.covered_turns(sides.corpus, network)
+                production = _production(store, network, atlas, signals, marked, window, settings)
                 report = compare(production, items.only(readable), sides.item_vectors[readable], settings)
                 report = replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
-                _write_report(store, report, signals, items, compared, ids, settings, clock)
+                _write_report(store, report, signals, items, compared, marking, ids, settings, clock)
             with step("health", done):
                 chosen = items.only(readable)
                 askers = askers_of(compared, EVAL_PROMPT, chosen.texts)
@@ -192,23 +195,44 @@ def published_sides(
     row = store.atlases.load(run.atlas_id) if run is not None else None
     if run is None or row is None:
         raise InputError("nothing is analysed yet: run offmap analyse --eval-set NAME first")
-    if row.encoder != encoder.name:
-        raise InputError(
-            f"the published atlas was made with the encoder {row.encoder}, and encoder.* chooses {encoder.name}: "
-            "run offmap analyse first"
-        )
+    _same_encoder(row, encoder)
     window = Window(run.window_start, run.window_end)
     corpus = read_corpus(store, USER_TEXT, window=window, environments=settings.analysis.environments)
     if not len(corpus):
         raise InputError(_why_empty(store, window, settings))
     sides = _encoded_sides(store, encoder, corpus, eval_sets, progress)
     corpus, items = sides.corpus, sides.items
-    network, _ = _network(store, sides, _languages(store, corpus), store.curation.in_force(), settings)
-    signals = find_signals(_conversations(store, corpus))
+    marking = read_marking(store, eval_sets)
+    network, _ = _network(store, sides, _languages(store, corpus), store.curation.in_force(), marking, settings)
+    signals, marked = find_signals(_conversations(store, corpus)), marking.covered_turns(corpus, network)
     atlas = read_atlas(store, run.atlas_id, corpus)
-    production = _production(store, network, atlas, signals, window, settings)
+    production = _production(store, network, atlas, signals, marked, window, settings)
     readable = _readable(store, items, settings)
     return production, items.only(readable), sides.item_vectors[readable], int((~readable).sum())
+
+
+def compared_vectors(store: Store, encoder: Encoder, settings: Settings) -> tuple[ComparedItems, NDArray[np.float32]]:
+    """The items of the eval sets that the published report compared, in those versions, and their vectors [m, d]; without
+    those in languages that the encoder does not know. Raises as `published_sides`."""
+    run = store.runs.current()
+    row = store.atlases.load(run.atlas_id) if run is not None else None
+    report = store.reports.coverage(run.report_id) if run is not None else None
+    if row is None or report is None:
+        raise InputError("nothing is analysed yet: run offmap analyse --eval-set NAME first")
+    _same_encoder(row, encoder)
+    versions = [(one.name, one.version) for one in store.eval_sets.summaries()]
+    sets = [store.eval_sets.load(*one) for one in versions if short_hash(*one) in report.eval_set_ids]
+    items = distinct_items(sets, EVAL_PROMPT)
+    items = items.only(_readable(store, items, settings))
+    return items, _reference_vectors(store, encoder, items.texts, Silent())
+
+
+def _same_encoder(row: AtlasRow, encoder: Encoder) -> None:
+    if row.encoder != encoder.name:
+        raise InputError(
+            f"the published atlas was made with the encoder {row.encoder}, and encoder.* chooses {encoder.name}: "
+            "run offmap analyse first"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +255,7 @@ class _Ids:
         examples: Mapping[str, Sequence[str]],
         window: Window,
         decisions: tuple[str, ...] = (),
+        marking: Marking = Marking((), ()),
     ) -> _Ids:
         made_of = [
             encoder.name,
@@ -241,10 +266,12 @@ class _Ids:
             str(window),
             settings.coverage.interval,  # of shares
             *([list(decisions)] if decisions else []),
+            *([{"noise": marking.noise_ids}] if marking.noise else []),
             ["languages@1", sorted(known_languages(settings.encoder) or ["all"])],
         ]
         atlas_id = "a" + short_hash(corpus.fingerprint, _json(made_of))
         compared_by = [[one.eval_set_id for one in eval_sets], asdict(settings.coverage), asdict(settings.gaps)]
+        compared_by += [marking.covered_ids] if marking.covered else []
         report_id = "r" + short_hash(atlas_id, _json(compared_by))
         return cls("run" + short_hash(atlas_id, report_id), atlas_id, report_id, corpus.fingerprint, decisions)
 
@@ -350,6 +377,7 @@ def _network(
     sides: _Sides,
     languages: Languages,
     decisions: Sequence[DecisionRow],
+    marking: Marking,
     settings: Settings,
 ) -> tuple[Network, Decided]:
     network = build_network(
@@ -360,18 +388,25 @@ def _network(
         flood_turns=settings.analysis.flood_turns,
         follow_ups=settings.analysis.follow_ups,
         foreign=languages.outside(known_languages(settings.encoder)),
+        noise=marking.noise_turns(sides.corpus),
     )
     decided = read_decided(store, network.corpus, decisions)
     return network.with_subjects(decided.locked_texts()), decided
 
 
 def _production(
-    store: Store, network: Network, atlas: Atlas, signals: Sequence[Signal], window: Window, settings: Settings
+    store: Store,
+    network: Network,
+    atlas: Atlas,
+    signals: Sequence[Signal],
+    marked: NDArray[np.bool_] | None,
+    window: Window,
+    settings: Settings,
 ) -> Production:
     failed = np.array([one.turn_key for one in signals if one.signal in NEGATIVE], np.uint64)
     keys = network.corpus.keys
     attributes = read_attributes(store, keys, window=window, environments=settings.analysis.environments)
-    return Production(network, atlas, np.isin(keys, failed), microseconds(window.end), attributes)
+    return Production(network, atlas, np.isin(keys, failed), microseconds(window.end), marked, attributes)
 
 
 def _readable(store: Store, items: ComparedItems, settings: Settings) -> NDArray[np.bool_]:
@@ -506,6 +541,7 @@ def _write_report(
     signals: Sequence[Signal],
     items: ComparedItems,
     eval_sets: Sequence[EvalSet],
+    marking: Marking,
     ids: _Ids,
     settings: Settings,
     clock: Clock,
@@ -521,7 +557,7 @@ def _write_report(
         low=low,
         high=high,
         verdict=report.verdict,
-        parameters=_json({**asdict(settings.coverage), **asdict(settings.gaps)}),
+        parameters=_json({**asdict(settings.coverage), **asdict(settings.gaps), "marks": marking.ids}),
     )
     with store.transaction():
         # As the topics are called now: a word may have been forgotten since they were read.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import html
+from dash import dcc, html
 
 from monitor.wording import clean
 
@@ -29,13 +29,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Part of one conversation."""
+    """Part of one conversation. `key` is that of the turn that it is shown for."""
 
     title: str
     lines: tuple[Line, ...]
+    key: int | None = None
 
 
-def _conversation(talk: Talk) -> Any:
+def _conversation(talk: Talk, why: Callable[[int], str] | None) -> Any:
     lines = [
         html.Div(
             [html.Span(line.who, className="who"), html.Span(_shown(line), className="said", dir="auto")],
@@ -43,8 +44,14 @@ def _conversation(talk: Talk) -> Any:
         )
         for line in talk.lines
     ]
+    title: Any = dmc.Text(talk.title, size="xs", c="dimmed")
+    if why is not None and talk.key is not None:
+        asked = dcc.Link(
+            "why?", href=why(talk.key), className="link", title="what makes this near to the eval set, or far"
+        )
+        title = dmc.Group([title, dmc.Text(asked, size="xs")], justify="space-between", wrap="nowrap")
     return dmc.Paper(
-        [dmc.Text(talk.title, size="xs", c="dimmed", mb=4), *lines],
+        [html.Div(title, className="talk-title"), *lines],
         withBorder=True,
         p="sm",
         radius="md",
@@ -52,8 +59,9 @@ def _conversation(talk: Talk) -> Any:
     )
 
 
-def conversations(talks: Sequence[Talk]) -> Any:
-    return dmc.Stack([_conversation(talk) for talk in talks], gap="xs")
+def conversations(talks: Sequence[Talk], why: Callable[[int], str] | None = None) -> Any:
+    """`why` gives the address of the page that says of a turn what makes it near or far."""
+    return dmc.Stack([_conversation(talk, why) for talk in talks], gap="xs")
 
 
 def with_hits(line: str, hits: Sequence[tuple[int, int]]) -> list[Any]:

@@ -20,7 +20,7 @@ from monitor.store.atlases import PERSON, TopicRow
 from monitor.store.jobs import Job
 from monitor.wording import clean, cut
 
-__all__ = ["decided_note", "deciding_card", "register"]
+__all__ = ["analyse_now", "decided_note", "deciding_card", "register"]
 
 _PATH = "/topics"
 _WHO = "app"
@@ -108,11 +108,13 @@ def decided_note(context: PageContext, selection: Selection) -> list[Any]:
     when = f" It shows after the next analysis, within {minutes:g} minutes." if waits else " It shows from now on."
     parts: list[Any] = [dmc.Text(f"{clean(found.sentence)}.{when}", size="sm")]
     if waits:
-        parts += [
-            dmc.Button("Analyse now", id="decide-now", size="compact-xs", variant="light"),
-            *job_parts("decide-run"),
-        ]
+        parts += analyse_now()
     return [dmc.Alert(dmc.Stack(parts, gap=6, align="flex-start"), color="indigo", className="note")]
+
+
+def analyse_now() -> list[Any]:
+    """A button, and how the analysis goes that it asks for."""
+    return [dmc.Button("Analyse now", id="decide-now", size="compact-xs", variant="light"), *job_parts("decide-run")]
 
 
 def register(app: dash.Dash, context: PageContext) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dash
@@ -30,7 +31,7 @@ def talks_card(context: PageContext, selection: Selection, shown: Shown, topic: 
     redacted = "redacted" if context.settings.export.redact else "as they were written"
     return card(
         "Conversations",
-        html.Div(conversations(found.talks), id="talks"),
+        html.Div(conversations(found.talks, _why(context, selection)), id="talks"),
         dcc.Store(
             id="talk-topic",
             data={
@@ -63,4 +64,8 @@ def register(app: dash.Dash, context: PageContext) -> None:
             Selection.parse(topic["search"]).filter,
             number - 1,
         )
-        return conversations(found.talks)
+        return conversations(found.talks, _why(context, Selection.parse(topic["search"])))
+
+
+def _why(context: PageContext, selection: Selection) -> Callable[[int], str]:
+    return lambda key: context.href("/why", selection, turn=str(key))

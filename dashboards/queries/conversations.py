@@ -88,4 +88,4 @@ def _talk(before: Sequence[Turn], turn: Turn, redacted: bool) -> Talk:
     if turn.assistant_text:
         lines.append(Line("reply", shown_text(turn.assistant_text, redacted)))
     facts = [f"{turn.created_at:%-d %b %Y %H:%M}", turn.model, turn.prompt_version, turn.language, turn.tenant]
-    return Talk(" · ".join(str(fact) for fact in facts if fact), tuple(lines))
+    return Talk(" · ".join(str(fact) for fact in facts if fact), tuple(lines), turn.key)

@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from monitor.atlas.neighbours import NeighbourGraph
 from monitor.atlas.stopwords import STOP_WORDS
 
-__all__ = ["ACTS", "EXAMPLES", "example_texts", "inherit_topics", "recognise_acts"]
+__all__ = ["ACTS", "EXAMPLES", "KINDS", "NOISE", "example_texts", "inherit_topics", "recognise_acts"]
 
 ACTS = ("small_talk", "challenge", "followup")
+#: What people marked as noise has no subject either. It is never found, and never passed on to what is near.
+NOISE = "noise"
+#: What a turn without a subject may be.
+KINDS = (*ACTS, NOISE)
 
 #: Longer texts say what they are about, or are too rare as acts to be worth a mistake.
 _MAX_WORDS = 14

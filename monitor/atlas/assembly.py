@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.atlas.acts import ACTS
+from monitor.atlas.acts import KINDS
 from monitor.atlas.centroids import centroid_cosines
 from monitor.atlas.communities import LEVELS
 from monitor.atlas.corpus import Corpus
@@ -34,7 +34,7 @@ _FOR_CENTROID = 200
 
 @dataclass(frozen=True, slots=True)
 class TurnFacts:
-    """What was found of each turn [t]: topic on each level [3, t], act (position in `ACTS`, -1), flood, intent; and the
+    """What was found of each turn [t]: topic on each level [3, t], act (position in `KINDS`, -1), flood, intent; and the
     language of a turn with a subject that is in one the encoder does not know, None for the others."""
 
     topics: NDArray[np.int64]
@@ -246,7 +246,7 @@ def _assignments(corpus: Corpus, facts: TurnFacts, ids: dict[int, list[str]]) ->
             "turn_key": pa.array(corpus.keys, pa.uint64()),
             "text_hash": pa.array([corpus.hashes[text] for text in corpus.text_of.tolist()], pa.binary()),
             **columns,
-            "act": pa.array([ACTS[act] if act >= 0 else None for act in facts.acts.tolist()], pa.string()),
+            "act": pa.array([KINDS[act] if act >= 0 else None for act in facts.acts.tolist()], pa.string()),
             "flood": pa.array(facts.flood, pa.bool_()),
             "intent": pa.array(facts.intents, pa.string()),
             "intent_similarity": pa.array(facts.intent_similarity, pa.float32()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.atlas.acts import ACTS, recognise_acts
+from monitor.atlas.acts import ACTS, KINDS, NOISE, recognise_acts
 from monitor.atlas.conversations import with_conversations
 from monitor.atlas.corpus import Corpus
 from monitor.atlas.duplicates import collapse, merge_duplicates
@@ -25,7 +25,7 @@ _SPARE = 5
 class Network:
     """A corpus whose near duplicates are one text, with the vectors [n, d] and the graph of its texts [n].
 
-    `acts` [n] is each text's dialogue act (position in `ACTS`, -1 for a text with a subject), `flood` [t] the turns of floods,
+    `acts` [n] is each text's dialogue act (position in `KINDS`, -1 for a text with a subject), `flood` [t] the turns of floods,
     `foreign` [t] those in a language that the encoder does not know.
     """
 
@@ -48,8 +48,18 @@ class Network:
         known[self.corpus.text_of[~self.foreign]] = True
         return (self.acts < 0) & known
 
+    @property
+    def is_noise(self) -> NDArray[np.bool_]:
+        """Texts [n] that people marked as noise."""
+        return np.asarray(self.acts == KINDS.index(NOISE), np.bool_)
+
+    def same_texts(self, turns: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Of each turn [t], whether it says the text of one of these [t], or a near copy of it."""
+        return np.isin(self.corpus.text_of, np.unique(self.corpus.text_of[turns]))
+
     def with_subjects(self, texts: NDArray[np.int64]) -> Network:
-        """The network in which these rows are no acts, and in no unknown language."""
+        """The network in which these rows are no acts, and in no unknown language. What is noise stays noise."""
+        texts = texts[~self.is_noise[texts]]
         if not len(texts):
             return self
         acts = self.acts.copy()
@@ -66,11 +76,13 @@ def build_network(
     flood_turns: int,
     follow_ups: str = "conversation",
     foreign: NDArray[np.bool_] | None = None,
+    noise: NDArray[np.bool_] | None = None,
 ) -> Network:
     """Collapse near duplicates, find each text's neighbours, set acts and floods apart, and join what is said together.
 
     By `follow_ups` = "conversation" a follow-up is an act; by "message" it is a text with a subject like any other. Turns that
-    are `foreign` [t] keep their place in the graph, so that their acts are recognised, and join nothing.
+    are `foreign` [t] keep their place in the graph, so that their acts are recognised, and join nothing. What the turns say
+    that are `noise` [t], near copies included, has no subject.
     """
     # One search for both: who keeps enough neighbours when near duplicates are gone isn't searched for again.
     found = GrowingGraph.of(vectors, k=neighbours + _SPARE)
@@ -84,6 +96,9 @@ def build_network(
         acts = np.where(acts == follow_up, -1, acts)
     else:
         acts = np.where(follow_ups_by_use(merged, vectors[rows], graph, acts, flood), follow_up, acts)
+    if noise is not None:
+        acts = acts.copy()
+        acts[merged.text_of[noise]] = KINDS.index(NOISE)
     foreign = np.zeros(len(merged), bool) if foreign is None else foreign
     counts = (acts[merged.text_of] < 0) & ~flood & ~foreign
     return Network(merged, vectors[rows], with_conversations(graph, merged, counts), acts, flood, foreign)

@@ -51,6 +51,7 @@ from monitor.cli import replay as replay_
 from monitor.cli import serve as serve_
 from monitor.cli import topics as topics_
 from monitor.cli import turns as turns_
+from monitor.cli import why as why_
 from monitor.cli.context import Caller, caller_of
 from monitor.cli.interrupts import INTERRUPTED, MESSAGE, watch_interrupts
 from monitor.errors import OffmapError
@@ -164,6 +165,9 @@ app.command("gate")(gate.gate)
 app.command("selftest")(selftest.selftest)
 app.add_typer(topics_.app, name="topics")
 app.command("turns")(turns_.turns)
+app.command("why")(why_.why)
+app.command("mark")(why_.mark)
+app.command("unmark")(why_.unmark)
 app.command("signals")(signals.signals)
 app.command("export")(export.export)
 app.command("serve")(serve_.serve)

@@ -50,12 +50,14 @@ class Interval:
 class Traffic:
     """The turns that count: text and conversation of each, numbered from 0 [t], and its topic on each level [l, t].
 
-    Topics are numbered from 0 over all levels together; -1 is none.
+    Topics are numbered from 0 over all levels together; -1 is none. `covered` [t] are turns that people say are covered,
+    None for none.
     """
 
     texts: NDArray[np.int64]
     topics: NDArray[np.int64]
     conversations: NDArray[np.int64]
+    covered: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -94,7 +96,8 @@ def estimate_coverage(
     weight sum((F - F1)(F0 - F1)) / sum((F0 - F1)^2) over the upper quantiles of F0, clipped to [0, 1], and the mean of that
     over what a kind is. A missed item weighs as its topic has turns. A turn's probability is the logistic function of a
     score: slope * novelty + presence + offset. The slope fits the left-out items, the offset makes the mean of the turns'
-    equal to the coverage.
+    equal to the coverage. Turns that people say are covered are, and tell nothing of the others: these are estimated
+    without them.
     """
     separation = _separation(novelty)
     if len(traffic) == 0 or not separation >= _least_separation(len(novelty.covered)):
@@ -114,8 +117,10 @@ def estimate_coverage(
     if known.any():
         bounds[:, known] = np.nanquantile(of_topics[:, known], [tail, 1 - tail], axis=0)
     covered = bins.probability(offset)[bins.of_values(score)][traffic.texts]
+    if traffic.covered is not None:
+        covered = np.where(traffic.covered, 1.0, covered)
     return Coverage(
-        _around(value, low, high),
+        _around(histograms.with_marked(value, None), low, high),
         covered.astype(np.float32),
         tuple(_around(*row) for row in zip(per_topic, *bounds, strict=True)),
         separation,
@@ -264,7 +269,10 @@ def _reached(places: NDArray[np.int64], weights: NDArray[np.float64] | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Histograms:
-    """Turns by bin of the score, and by topic and bin, level by level; and the share that they must add up to."""
+    """Turns by bin of the score, and by topic and bin, level by level; and the share that they must add up to.
+
+    `marked` [t] are turns that people say are covered, None for none: the others are estimated without them.
+    """
 
     bins: NDArray[np.int64]
     cells: NDArray[np.int64]
@@ -272,6 +280,7 @@ class _Histograms:
     topics: int
     size: int
     share: _Share
+    marked: NDArray[np.bool_] | None
 
     @classmethod
     def of(
@@ -281,30 +290,54 @@ class _Histograms:
         bin_of_turn = bins.of_values(score)[traffic.texts]
         # A turn without a topic goes to one row more, which is dropped.
         cells = np.where(traffic.topics < 0, topics, traffic.topics) * size + bin_of_turn
-        return cls(bin_of_turn, cells, traffic.conversations, topics, size, _Share.of(novelty, traffic))
+        return cls(
+            bin_of_turn, cells, traffic.conversations, topics, size, _Share.of(novelty, traffic), traffic.covered
+        )
 
     def coverage(self, bins: _Bins) -> tuple[float, NDArray[np.float64], float]:
-        """Coverage, that of each topic (nan without turns), and the offset."""
-        value = self.share.estimate(None, None)
+        """Coverage of the turns that nobody marked, that of each topic (nan without turns), and the offset."""
+        value = self.share.estimate(self._open(None), None)
         per_topic, offset = self._topics(bins, value, None)
         return value, per_topic, offset
 
     def replicate(self, bins: _Bins, rng: np.random.Generator, value: float) -> tuple[float, NDArray[np.float64]]:
         """Coverage and that of each topic of a bootstrap replicate; topics go half of the way from `value` with the whole."""
         weight = _resample(rng, int(self.conversations.max()) + 1)[self.conversations]
-        drawn = self.share.estimate(weight, rng)
-        return drawn, self._topics(bins, value + _TOPICS_FOLLOW * (drawn - value), weight)[0]
+        drawn = self.share.estimate(self._open(weight), rng)
+        per_topic, _ = self._topics(bins, value + _TOPICS_FOLLOW * (drawn - value), weight)
+        return self.with_marked(drawn, weight), per_topic
+
+    def with_marked(self, value: float, weight: NDArray[np.float64] | None) -> float:
+        """Coverage of all turns, where that of the turns that nobody marked is `value`."""
+        if self.marked is None:
+            return value
+        share = float(np.average(self.marked, weights=weight))
+        return share + (1 - share) * value
+
+    def _open(self, weight: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        """What the turns weigh that nobody marked, 0 for the others."""
+        if self.marked is None:
+            return weight
+        return np.where(self.marked, 0.0, 1.0 if weight is None else weight)
 
     def _topics(
         self, bins: _Bins, value: float, weight: NDArray[np.float64] | None
     ) -> tuple[NDArray[np.float64], float]:
-        turns = np.bincount(self.bins, weight, minlength=self.size).astype(np.float64)
-        cells = sum(np.bincount(level, weight, minlength=(self.topics + 1) * self.size) for level in self.cells)
-        by_topic = np.asarray(cells, np.float64).reshape(self.topics + 1, self.size)[: self.topics]
+        open_ = self._open(weight)
+        turns = np.bincount(self.bins, open_, minlength=self.size).astype(np.float64)
+        by_topic = self._by_topic(open_)
         offset = _offset(bins, turns, value)
         count = by_topic.sum(axis=1)
         covered = by_topic @ bins.probability(offset)
+        if self.marked is not None:
+            everyone = self._by_topic(weight).sum(axis=1)
+            covered, count = covered + everyone - count, everyone
         return np.divide(covered, count, out=np.full_like(count, np.nan), where=count > 0), offset
+
+    def _by_topic(self, weight: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Turns of each topic by bin."""
+        cells = sum(np.bincount(level, weight, minlength=(self.topics + 1) * self.size) for level in self.cells)
+        return np.asarray(cells, np.float64).reshape(self.topics + 1, self.size)[: self.topics]
 
 
 def _resample(rng: np.random.Generator, n: int) -> NDArray[np.float64]:

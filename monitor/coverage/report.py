@@ -57,6 +57,7 @@ def compare(
         subjects.number[production.corpus.text_of[counted]],
         production.atlas.of_turns[:, counted],
         numbered(production.corpus.conversation[counted]),
+        None if production.marked is None else production.marked[counted],
     )
     estimator = Estimator(novelty, traffic, settings)
     coverage = estimator.of_topics(len(production.atlas.topics))

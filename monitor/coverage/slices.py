@@ -236,8 +236,8 @@ def _examples(
     representatives: Sequence[int],
     count: int,
 ) -> tuple[int, ...]:
-    """Turn keys: the topic's representatives, then its most frequent texts, each text once."""
-    corpus = production.corpus
+    """Turn keys: the topic's representatives, then its most frequent texts, each text once; none that is marked as covered."""
+    corpus, member = production.corpus, member[~production.surely_covered[member]]
     texts, times = np.unique(corpus.text_of[member], return_counts=True)
     frequent = [int(corpus.keys[first_turn[text]]) for text in texts[np.lexsort((texts, -times))]]
     inside = set(corpus.keys[member].tolist())

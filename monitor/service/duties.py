@@ -129,8 +129,9 @@ class Duties:
         return newest is not None and newest > run.published_at and self._state() != self._seen
 
     def _state(self) -> object:
-        """What a refit depends on, cheaply: how many turns there are, which eval sets, and what people decided of topics."""
-        decided = shaping(self._store.curation.in_force())
+        """What a refit depends on, cheaply: how many turns there are, which eval sets, and what people decided."""
+        marks = tuple(one.mark.mark_id for one in self._store.marks.in_force())
+        decided = (*shaping(self._store.curation.in_force()), *marks)
         return self._store.turns.count(), tuple(sorted(self._latest_eval_sets().items())), decided
 
     def eval_sets(self) -> Sequence[str]:
@@ -196,7 +197,7 @@ class Duties:
         except OffmapError as error:
             self._store.jobs.fail(job.job_id, str(error))
             return f"{job.kind} failed"
-        self._store.jobs.finish(job.job_id, _tested(result) if job.kind == "selftest" else _kept(result))
+        self._store.jobs.finish(job.job_id, _KEPT.get(job.kind, _kept)(result))
         return job.kind
 
     def take_up(self) -> None:
@@ -251,6 +252,13 @@ def _drift(parameters: Mapping[str, Any]) -> list[str]:
     return ["drift", *(f"--{name}={parameters[name]}" for name in names if parameters.get(name))]
 
 
+def _why(parameters: Mapping[str, Any]) -> list[str]:
+    key = str(parameters.get("turn", ""))
+    if not re.fullmatch(r"[0-9]{1,20}", key):
+        raise UsageError("that names no turn")
+    return ["why", f"--key={key}"]
+
+
 def _letters(command: str, *options: str) -> Callable[[Mapping[str, Any]], list[str]]:
     """A command about dead letters: those with `ids`, those with `reason`, or `all`. Nothing is never all."""
 
@@ -279,6 +287,7 @@ _ASKED: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "discard_letters": _letters("discard", "--yes"),
     "selftest": lambda _: ["selftest"],
     "accept_change": lambda _: ["lookout", "--accept"],
+    "why": _why,
 }
 
 
@@ -293,3 +302,16 @@ def _tested(result: Mapping[str, Any]) -> dict[str, Any]:
         {name: one[name] for name in ("topic", "items", "share", "alone", "found")} for one in result.get("hidden", ())
     ]
     return {**_kept(result), "hidden": hidden}
+
+
+def _explained(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what makes a turn near the numbers and ids alone, in the order of its words: its page has the words."""
+    return {
+        "run": result.get("run"),
+        "effects": [one["effect"] for one in result.get("words", ())],
+        "near": [[one["item"], one["cosine"]] for one in result.get("nearest", ())],
+    }
+
+
+#: What is kept of a command's document, where it is not `_kept`.
+_KEPT: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"selftest": _tested, "why": _explained}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -325,6 +326,14 @@ class Atlases:
         ).to_pylist()
         unknown = {str(row["language"]): int(row["turns"]) for row in found if row["language"] is not None}
         return ForeignTurns(sum(int(row["turns"]) for row in found), unknown)
+
+    def assignment(self, atlas_id: str, turn_key: int) -> dict[str, Any] | None:
+        """The columns of `ASSIGNMENTS` of one turn; None where the atlas has not got it."""
+        names = ", ".join(ASSIGNMENTS.names)
+        found = self._database.query(
+            f"SELECT {names} FROM assignments WHERE atlas_id = ? AND turn_key = ?", [atlas_id, turn_key]
+        ).to_pylist()
+        return found[0] if found else None
 
     def assignments(self, atlas_id: str) -> pa.Table:
         """The columns of `ASSIGNMENTS`, ordered by turn_key."""

@@ -32,6 +32,7 @@ _BY_TURN = (
     *("turns", "turn_conflicts", "turn_texts", "turn_languages", "assignments", "turn_coverage", "signals", "layout"),
     "kept_out",
     "decision_turns",
+    "mark_turns",
     "lineage_turns",
     "lookout_turns",
 )

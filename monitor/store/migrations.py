@@ -308,6 +308,17 @@ def _lookout(database: LocalDatabase) -> None:
             database.query(statement)
 
 
+def _marks(database: LocalDatabase) -> None:
+    """What people say of single turns: covered, or noise."""
+    database.query(
+        "CREATE TABLE marks (mark_id VARCHAR NOT NULL, place BIGINT NOT NULL, created_at TIMESTAMP NOT NULL, who VARCHAR,"
+        " kind VARCHAR NOT NULL, item_id VARCHAR, why VARCHAR, other VARCHAR)"
+    )
+    database.query(
+        "CREATE TABLE mark_turns (mark_id VARCHAR NOT NULL, turn_key UBIGINT NOT NULL, text_hash BLOB NOT NULL)"
+    )
+
+
 def _gap_parts(database: LocalDatabase) -> None:
     """Gaps that are parts of a topic, and the values that hold most of a gap."""
     for column in ("attribute", "value", "splits"):
@@ -334,6 +345,7 @@ MIGRATIONS: Sequence[Migration] = (
     _eval_health,
     _gap_lives,
     _lookout,
+    _marks,
     _gap_parts,
 )
 

@@ -35,6 +35,7 @@ _LABELS = (
     ("decisions", ("decision_id",), "name"),
     # Of a gap: reasons and notes may quote what was said. Owners and tickets quote nothing.
     ("gap_decisions", ("decision_id",), "words"),
+    ("marks", ("mark_id",), "why"),
 )
 _JSON = {"body", "manifest"}
 
@@ -72,6 +73,9 @@ class Remains:
         other words what they said."""
         if not gone:
             return
+        for row in self._database.query("SELECT job_id, parameters FROM jobs WHERE kind = 'why'").to_pylist():
+            if int(orjson.loads(row["parameters"])["turn"]) in gone:
+                self._database.execute("DELETE FROM jobs WHERE job_id = ?", [row["job_id"]])
         rows = self._database.query("SELECT atlas_id, topic_id, examples FROM topic_names").to_pylist()
         self._unname(
             {(row["atlas_id"], row["topic_id"]) for row in rows if not gone.isdisjoint(orjson.loads(row["examples"]))}
@@ -140,7 +144,10 @@ class Remains:
         if not changed:
             return
         for table, ids, column in _LABELS:
-            if table != "topics" and (table, column) != ("decisions", "name"):  # there it is no quotation
+            if table not in ("topics", "marks") and (table, column) != (
+                "decisions",
+                "name",
+            ):  # there it is no quotation
                 self._change(table, ids, column, partial(_renamed, changed=changed, json=column in _JSON))
 
     def _change(self, table: str, ids: tuple[str, ...], column: str, change: Callable[[str], str]) -> None:
@@ -159,6 +166,7 @@ class Remains:
             found.update(self._column(table, "label"))
         found.update(self._column("decisions", "name"))
         found.update(self._column("gap_decisions", "words"))
+        found.update(self._column("marks", "why"))
         # "Gap: a label". What stands before is our own.
         found.update(title.partition(": ")[2] for title in self._column("alerts", "title"))
         for text in self._column("drift_reports", "body"):

@@ -154,6 +154,14 @@ class Reports:
         """The columns of `TURN_COVERAGE`, ordered by turn_key."""
         return self._read("turn_coverage", TURN_COVERAGE, report_id)
 
+    def coverage_of_turn(self, report_id: str, turn_key: int) -> dict[str, Any] | None:
+        """Novelty, coverage and nearest item of one turn; None where the report has not got it."""
+        found = self._database.query(
+            "SELECT novelty, covered, nearest_item FROM turn_coverage WHERE report_id = ? AND turn_key = ?",
+            [report_id, turn_key],
+        ).to_pylist()
+        return found[0] if found else None
+
     def gaps(self, report_id: str) -> list[GapRow]:
         """By rank, under the names of their topics; a part of one says which."""
         rows = _GAP.read(self._database.query("SELECT * FROM gaps WHERE report_id = ? ORDER BY rank", [report_id]))

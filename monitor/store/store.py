@@ -40,6 +40,7 @@ from monitor.store.layouts import Layouts
 from monitor.store.leases import Leases
 from monitor.store.local import LocalDatabase
 from monitor.store.lookouts import Lookouts
+from monitor.store.marks import Marks
 from monitor.store.offsets import Offsets
 from monitor.store.partitions import Partitions
 from monitor.store.recovery import Recovery
@@ -79,6 +80,7 @@ class Store:
         self.atlases = Atlases(database)
         self.curation = Curation(database)
         self.gap_lives = GapLives(database)
+        self.marks = Marks(database)
         self.topic_names = TopicNames(database)
         self.reports = Reports(database)
         self.runs = Runs(database)

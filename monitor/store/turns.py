@@ -118,6 +118,13 @@ class Turns:
         found = self.fetch([turn_key(tenant, turn_id)])
         return found[0] if found and found[0].turn_id == turn_id and (found[0].tenant or "") == (tenant or "") else None
 
+    def called(self, turn_id: str) -> list[Turn]:
+        """The turns of this id, one a tenant, in the order of the tenants."""
+        found = self._database.query(
+            "SELECT turn_key FROM turns WHERE turn_id = ? ORDER BY coalesce(tenant, ''), turn_key", [turn_id]
+        )
+        return self.fetch(values(found, 0))
+
     def count(self) -> int:
         return int(self._database.value("SELECT count(*) FROM turns"))
 

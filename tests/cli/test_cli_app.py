@@ -44,7 +44,7 @@ def started(offmap: Offmap, *arguments: str, **streams: Any) -> subprocess.Popen
 def test_the_commands_are_those_of_the_design() -> None:
     assert {" ".join(path) for path in ALL} == {
         "init", "ingest", "evalset import", "evalset list", "evalset show", "analyse", "turns", "topics", "gaps", "gap",
-        "export", "evalset health", "gate", "selftest", "deadletters list", "deadletters show",
+        "export", "evalset health", "gate", "selftest", "why", "mark", "unmark", "deadletters list", "deadletters show",
         "deadletters replay", "deadletters discard", "signals", "backup", "restore",
         "forget", "doctor", "config show", "config key", "drift", "alerts list", "alerts test", "alerts retry",
         "consume", "serve", "replay", "keywords", "trends", "watchlist", "lookout",

@@ -88,6 +88,13 @@ COMMANDS = [
     ("deadletters", "replay", "--all", "--format", "sharegpt", "--json"),
     ("deadletters", "discard", "--reason", "JSON", "--yes"),
     ("deadletters", "discard", "LETTER", "--yes", "--json"),
+    ("why", "c1-0"),
+    ("why", "c1-0", "--tenant", "eu", "--json"),
+    ("why", "nothing"),
+    ("mark", "c1-0", "c2-0", "--covered", "--why", "as refunds", "--json"),
+    ("mark", "c4-0", "--noise"),
+    ("unmark", "c2-0"),
+    ("unmark", "c9-0"),
     ("forget", "--user", "u3", "--yes"),
     ("forget", "--turn", "c0-0", "--yes", "--json"),
     ("config", "show", "--json"),
@@ -143,7 +150,9 @@ def normalised(text: str, folder: Path) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?", "TIME", text)
     text = re.sub(r"\b\d+(\.\d+)? s\b|\"seconds\": [\d.e-]+", "SECONDS", text)
     return re.sub(
-        r"\bal[0-9a-f]{12}\b|\bd[0-9a-f]{8}\b|\b[0-9a-f]{64}\b|\"export_id\": \"[^\"]*\"|\bx[0-9a-f]{12}\b", "ID", text
+        r"\bal[0-9a-f]{12}\b|\b[dm][0-9a-f]{8}\b|\b[0-9a-f]{64}\b|\"export_id\": \"[^\"]*\"|\bx[0-9a-f]{12}\b",
+        "ID",
+        text,
     )
 
 

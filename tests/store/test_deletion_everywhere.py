@@ -119,6 +119,8 @@ def _analysis(store: Store) -> None:
     found = {"topics": [{"topic": "t", "label": LABEL}], "turns": {"reference": 2, "current": 2}}
     said = f"The traffic changed. 9 % of it is about {LABEL}, 1 % before."
     store.drift.write(DriftRow("d1", "a1", NOON, "window", NOON, NOON, NOON, NOON, said, True, 0.01, 0.2, found))
+    store.marks.add("noise", KEYS[0], bytes([0]) * 16, why=f"{WORD} is no parcel")
+    store.jobs.enqueue("job-why", "why", {"turn": str(KEYS[0])})
     store.curation.add(DECISION, Evidence(KEYS, [bytes([number]) * 16 for number in range(4)], [0, 0, 1, 1]))
     note = GapDecisionRow("", 0, NOON, None, "note", "g1", "t1", None, f"they say {WORD}", None)
     store.gap_lives.decide([note, replace(note, kind="wont_fix", until=LATER)])

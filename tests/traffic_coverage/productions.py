@@ -47,4 +47,4 @@ def production(
     of_turns[1] = topics
     atlas = Atlas(rows, of_turns, none, none, none)
     tenant = Attribute(tuple(names), np.array([names.index(one) for one in tenants]))
-    return Production(network, atlas, none.copy(), WEEKS * 7 * DAY, {"tenant": tenant})
+    return Production(network, atlas, none.copy(), WEEKS * 7 * DAY, attributes={"tenant": tenant})

@@ -33,9 +33,9 @@ class World:
         self.topics = [found.middle, found.fine]
         self.novelty = measure_novelty(self.texts, self.items, topics=self.topics, k=10, seed=1)
 
-    def coverage(self, **kwargs):
+    def coverage(self, marked=None, **kwargs):
         number = np.arange(len(self.texts))
-        traffic = Traffic(number, self.blob[None], number // 2)
+        traffic = Traffic(number, self.blob[None], number // 2, marked)
         settings = {"topics": BLOBS, "interval": 0.9, "replicates": 50, "seed": 1}
         return estimate_coverage(self.novelty, traffic, **{**settings, **kwargs})
 
@@ -76,6 +76,23 @@ def test_coverage_is_the_mean_of_what_turns_and_topics_have():
     assert found.covered.mean() == pytest.approx(found.traffic.value, abs=1e-4)
     for blob in (0, 20):
         assert found.covered[world.blob == blob].mean() == pytest.approx(found.topics[blob].value, abs=1e-4)
+
+
+def test_marked_turns_are_covered_and_tell_nothing_of_the_others():
+    world = World(10)
+    nobody, plain = world.coverage(np.zeros(len(world.texts), bool)), world.coverage()
+    assert nobody.traffic == plain.traffic
+    assert [one.value for one in nobody.topics] == pytest.approx([one.value for one in plain.topics])
+    # Half of what is missed is known to be covered all the same: the truth is one less what is left.
+    marked = world.blob < 5
+    found = world.coverage(marked)
+    assert found.traffic.value == pytest.approx(1 - 5 / BLOBS, abs=0.1)
+    assert found.traffic.low <= found.traffic.value <= found.traffic.high
+    assert (found.covered[marked] == 1).all() and found.covered.mean() == pytest.approx(found.traffic.value, abs=0.01)
+    assert all((one.low, one.value, one.high) == (1, 1, 1) for one in found.topics[:5])
+    assert np.mean([one.value for one in found.topics[5:10]]) < 0.3
+    everyone = world.coverage(np.ones(len(world.texts), bool))
+    assert (everyone.traffic.low, everyone.traffic.value, everyone.traffic.high) == (1, 1, 1)
 
 
 def test_topics_without_items_are_told_from_the_others():
