@@ -12,9 +12,16 @@ from dashboards.state import Selection
 from monitor.coverage.gaps import priority_parts
 from monitor.store.atlases import TopicRow
 from monitor.store.reports import GapRow
-from monitor.wording import attribute_words, share, share_range, split_words
+from monitor.wording import attribute_words, clean, share, share_range, split_words
 
-__all__ = ["of_part", "share_of", "where_from", "why_so_high"]
+__all__ = ["label_in_list", "of_part", "share_of", "where_from", "why_so_high"]
+
+
+def label_in_list(gap: GapRow, topic: TopicRow | None) -> str:
+    """What is told of a part comes first: a list cuts the end of a name."""
+    if gap.attribute is None or topic is None:
+        return clean(gap.label)
+    return f"{attribute_words(gap.attribute, gap.value or '')}: {clean(topic.label)}"
 
 
 def share_of(gap: GapRow, topic: TopicRow | None) -> str:

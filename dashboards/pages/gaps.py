@@ -16,7 +16,7 @@ from dashboards.context import PageContext
 from dashboards.figures.coverage import interval_bar
 from dashboards.figures.topics import growth_curve
 from dashboards.pages import gap_life
-from dashboards.pages.gap_parts import of_part, share_of, where_from, why_so_high
+from dashboards.pages.gap_parts import label_in_list, of_part, share_of, where_from, why_so_high
 from dashboards.pages.talks import talks_card
 from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import topic_over_time
@@ -175,7 +175,7 @@ def _row(shown: Shown, gap: GapRow, life: Life) -> dict[str, Any]:
         "id": gap.gap_id,
         "rank": gap.rank,
         "rank_text": f"! {gap.rank}" if gap.alert else f"{gap.rank}",
-        "label": clean(gap.label),
+        "label": label_in_list(gap, topic),
         "turns": gap.turns,
         "share": gap.share,
         "share_text": share_of(gap, topic),

@@ -54,4 +54,4 @@ def test_the_page_of_a_part_holds_its_turns_alone_and_says_why_it_ranks(tab: Any
         assert tab.title() != "owned"
         tab.goto(f"{url}/gaps")
         tab.wait_for_selector(".ag-row")
-        assert "(prompt version v4)" in tab.inner_text("#page")
+        assert "prompt version v4: " in tab.inner_text("#page")
