@@ -109,6 +109,17 @@ def test_covered_turns_count_as_covered(opened: Store) -> None:
     assert value(opened) == first
 
 
+def test_a_covered_turn_is_no_example_of_its_gap(opened: Store) -> None:
+    before = opened.runs.current()
+    assert before is not None
+    gap = opened.reports.gaps(before.report_id)[0]
+    [example] = opened.turns.fetch(gap.examples[:1])
+    TurnMarks(opened).covered(example)
+    now = {one.gap_id: one for one in opened.reports.gaps(run(opened).run.report_id)}[gap.gap_id]
+    assert now.examples and example.key not in now.examples
+    assert now.coverage > gap.coverage
+
+
 def test_a_mark_by_an_item_holds_while_a_set_has_it(opened: Store) -> None:
     before = opened.runs.current()
     TurnMarks(opened).covered(pianos(opened)[0], item_id="parcel-0")
