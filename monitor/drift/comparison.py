@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monitor.atlas.assembly import microseconds
 from monitor.atlas.assignment import Anchors, assign_texts
 from monitor.atlas.languages import foreign_texts
+from monitor.atlas.threads import one_thread_a_product
 from monitor.clock import Clock
 from monitor.drift.attribution import attribute
 from monitor.drift.family import ALWAYS, MEANINGS, run_tests
@@ -126,7 +127,9 @@ def compare_windows(
     p_value = effect = None
     alarm, verdict = False, statement.too_few(settings)
     if verdict is None:
-        found = _found(compared, look, rng, settings, also)
+        # Products here are small: two threads would mostly wait for each other.
+        with one_thread_a_product():
+            found = _found(compared, look, rng, settings, also)
         p_value = found.p_value
         # Where no turn has a topic, nothing says how large the change is.
         effect = found.tests["shares"].effect if "shares" in found.tests else None

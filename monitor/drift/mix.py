@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.drift.attribution import attribute
 from monitor.drift.pool import Pool, pooled
 from monitor.drift.sample import Sample
-from monitor.drift.shares import share_changes, shares
+from monitor.drift.shares import shares, shares_of
 
 __all__ = ["Mix", "ValueChange", "like_strata", "mixes"]
 
@@ -58,10 +58,9 @@ def mixes(pool: Pool, attributes: Mapping[str, tuple[Sequence[str], NDArray[np.i
             continue
         alone = replace(pool, topics=of_turns[None])
         test, parts = shares(alone), attribute(pool, of_turns)
-        changes = {one.topic: one for one in share_changes(alone)}
         values = [
-            ValueChange(names[place], changes[place].before, changes[place].after, float(parts[place]))
-            for place in changes
+            ValueChange(names[place], before, after, float(parts[place]))
+            for place, (before, after) in shares_of(alone).items()
         ]
         values.sort(key=lambda one: (-abs(one.after - one.before), one.value))
         found.append(Mix(name, test.p_value, test.effect, tuple(values)))

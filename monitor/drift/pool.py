@@ -110,6 +110,7 @@ class Pool:
         for start in range(0, len(self.current), _AT_ONCE):
             yield self._contrast(self.current[start : start + _AT_ONCE].astype(np.float32))
 
+    @cached_property
     def redrawn(self) -> NDArray[np.float32]:
         """Contrasts [200, c] of conversations drawn again with replacement, from each side on its own: a bootstrap."""
         rng = np.random.default_rng(self.seed)
@@ -131,7 +132,7 @@ class Pool:
         """
         statistics = np.concatenate([statistic(block) for block in self.contrasts()])
         excess = statistics[0] - statistics[1:].mean() if len(statistics) > 1 else np.nan
-        again = statistic(self.redrawn())
+        again = statistic(self.redrawn)
         spread = np.quantile(again - again.mean(), _ENDS)
         value, low, high = effect(np.array([excess, *(excess + spread)])).tolist()
         return DriftResult(value, min(low, value), max(high, value), statistics, *self.sides)

@@ -10,7 +10,7 @@ from scipy.special import xlogy
 
 from monitor.drift.pool import DriftResult, Pool
 
-__all__ = ["ShareChange", "largest_share", "share_changes", "shares"]
+__all__ = ["ShareChange", "largest_share", "share_changes", "shares", "shares_of"]
 
 _NORMAL_90 = 1.645
 
@@ -60,6 +60,16 @@ def shares(pool: Pool) -> DriftResult:
     return DriftResult(size.effect, size.low, size.high, pool.tested(g).statistics, *pool.sides)
 
 
+def shares_of(pool: Pool) -> dict[int, tuple[float, float]]:
+    """Each topic's shares of the turns, in the reference and now; nothing where there is nothing."""
+    found = _counts(pool)
+    if found is None:
+        return {}
+    observed = next(pool.contrasts())[0].astype(np.float64)
+    after, before = np.maximum(observed, 0) @ found[0], np.maximum(-observed, 0) @ found[0]
+    return dict(zip(found[1].tolist(), zip(before.tolist(), after.tolist(), strict=True), strict=True))
+
+
 def largest_share(pool: Pool) -> DriftResult:
     """The topic whose share changed most, in its standard deviations under permutations, of topics of all levels.
 
@@ -83,19 +93,18 @@ def share_changes(pool: Pool) -> list[ShareChange]:
     the largest over all topics (Westfall and Young, 1993), so the chance that any is small when nothing changed is at most
     that. Holm's correction would need far more permutations to say the same.
     """
-    counts, found = _counts(pool), _scores(pool)
-    if counts is None or found is None:
+    found = _scores(pool)
+    if found is None:
         return []
     names, change, spread, scores = found
-    observed = next(pool.contrasts())[0].astype(np.float64)
-    after, before = np.maximum(observed, 0) @ counts[0], np.maximum(-observed, 0) @ counts[0]
+    of_topic = shares_of(pool)
     largest = np.abs(scores).max(axis=1)
     adjusted = (largest[:, None] >= np.abs(scores[0])[None, :] - 1e-9).mean(axis=0)
     return [
         ShareChange(
             topic=int(names[place]),
-            before=float(before[place]),
-            after=float(after[place]),
+            before=of_topic[int(names[place])][0],
+            after=of_topic[int(names[place])][1],
             low=float(change[0, place] - _NORMAL_90 * spread[place]),
             high=float(change[0, place] + _NORMAL_90 * spread[place]),
             p_value=float(adjusted[place]),

@@ -341,7 +341,7 @@ def test_a_contrast_is_the_difference_of_means() -> None:
     expected = other.vectors.mean(axis=0) - one.vectors.mean(axis=0)
     assert contrast[0] @ mmds.by_conversation(pool, pool.vectors) == pytest.approx(expected, abs=1e-5)
     assert np.abs(contrast @ pool.turns).max() < 1e-5
-    assert np.abs(pool.redrawn() @ pool.turns).max() < 1e-5
+    assert np.abs(pool.redrawn @ pool.turns).max() < 1e-5
 
 
 def test_strata_are_permuted_within_and_weigh_as_they_do_now() -> None:
