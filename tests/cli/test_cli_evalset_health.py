@@ -18,7 +18,7 @@ STALE = "orchid fertiliser petals pollen stem"
 
 
 @pytest.fixture
-def faulty(built: Offmap, tmp_path: Path) -> Path:
+def faulty(analysed: Offmap, tmp_path: Path) -> Path:
     """The eval set, with a repeat, a contradiction, a wrong label and questions that nobody asks."""
     rows = [json.loads(line) for line in write_eval_set(tmp_path / "evals.jsonl").read_text().splitlines()]
     parcel = next(row for row in rows if row["label"] == "parcel")
@@ -33,10 +33,10 @@ def faulty(built: Offmap, tmp_path: Path) -> Path:
     return file
 
 
-def test_planted_faults_are_found_and_nothing_is_published(built: Offmap, faulty: Path, tmp_path: Path) -> None:
-    before = built.done("gaps", "--json").json
-    built.done("evalset", "import", faulty, "--name", "faulty")
-    found = built.done("evalset", "health", "faulty", "--subset", tmp_path / "few.jsonl", "--json").json
+def test_planted_faults_are_found_and_nothing_is_published(analysed: Offmap, faulty: Path, tmp_path: Path) -> None:
+    before = analysed.done("gaps", "--json").json
+    analysed.done("evalset", "import", faulty, "--name", "faulty")
+    found = analysed.done("evalset", "health", "faulty", "--subset", tmp_path / "few.jsonl", "--json").json
     assert set(found) == KEYS
     assert (found["items"], found["labels"], found["left_out"]) == (72, 9, 0) and found["texts"] <= 70
     assert any({"again", "other"} < set(group) for group in found["repeats"])
@@ -50,15 +50,15 @@ def test_planted_faults_are_found_and_nothing_is_published(built: Offmap, faulty
     assert len(lacking) >= len(MISSING) - 1  # what nobody asks lies nearest to one of them
     written = [json.loads(line) for line in (tmp_path / "few.jsonl").read_text().splitlines()]
     assert [row["item_id"] for row in written] == found["needed"]
-    assert built.done("evalset", "import", tmp_path / "few.jsonl", "--name", "few", "--json").json["items"] == len(
+    assert analysed.done("evalset", "import", tmp_path / "few.jsonl", "--name", "few", "--json").json["items"] == len(
         written
     )
-    assert built.done("gaps", "--json").json == before
+    assert analysed.done("gaps", "--json").json == before
 
 
-def test_it_says_it_in_words(built: Offmap, faulty: Path) -> None:
-    built.done("evalset", "import", faulty, "--name", "faulty")
-    out = built.done("evalset", "health", "faulty").out
+def test_it_says_it_in_words(analysed: Offmap, faulty: Path) -> None:
+    analysed.done("evalset", "import", faulty, "--name", "faulty")
+    out = analysed.done("evalset", "health", "faulty").out
     assert out.startswith("72 items, which ask") and "Least asked for: orchids (5 items" in out
     assert "coupon, or rather invoice? wrong: vat billing" in out and "parcel or refund?" in out.replace(
         "refund or parcel?", "parcel or refund?"
@@ -82,6 +82,6 @@ def test_it_needs_an_analysis_and_a_known_name(offmap: Offmap, tmp_path: Path) -
     assert ran.code == 1 and "offmap analyse" in ran.err
 
 
-def test_an_unknown_name_and_version(built: Offmap) -> None:
-    assert built("evalset", "health", "shpo").code == 2
-    assert built("evalset", "health", "shop", "--version", "1").code == 2
+def test_an_unknown_name_and_version(analysed: Offmap) -> None:
+    assert analysed("evalset", "health", "shpo").code == 2
+    assert analysed("evalset", "health", "shop", "--version", "1").code == 2
