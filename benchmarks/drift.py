@@ -27,7 +27,7 @@ from scipy.stats import ks_2samp
 
 from monitor.atlas.affinity import topic_graph
 from monitor.atlas.communities import leiden_communities
-from monitor.drift.attribution import attribute
+from monitor.drift.attribution import Attribution
 from monitor.drift.evidently_embeddings import evidently_embeddings
 from monitor.drift.family import ALWAYS, run_tests
 from monitor.drift.pool import Pool, pooled
@@ -166,7 +166,7 @@ def first_is_right(pool: Pool, drawn: Drawn) -> bool:
     planted = np.concatenate([np.zeros(len(drawn.reference), bool), drawn.planted])[pool.order]
     topics = pool.topics[0]
     held = np.bincount(topics[planted], minlength=topics.max() + 1) / planted.sum()
-    first = int(attribute(pool, topics).argmax())
+    first = int(Attribution.of(pool).parts(topics).argmax())
     return bool(held[first] >= 0.25 or first == held.argmax())
 
 

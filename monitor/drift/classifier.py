@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from monitor.drift.pool import DriftResult, Pool
+from monitor.drift.pool import INTERVAL, REPLICATES, DriftResult, Pool, redraws
 
 __all__ = ["classifier"]
-
-_REPLICATES, _ENDS = 200, (0.05, 0.95)
 
 
 def classifier(pool: Pool) -> DriftResult:
@@ -37,14 +35,13 @@ def classifier(pool: Pool) -> DriftResult:
     sums = np.bincount(pool.conversation, weights=ranks, minlength=len(sides)).astype(np.float64)[scored]
     turns, actual = pool.turns[scored], sides[scored].astype(np.float64)
     rows = np.stack([actual, *(rng.permutation(actual) for _ in range(len(pool.current) - 1))])
-    again = np.zeros((_REPLICATES, len(actual)))
+    again = np.zeros((REPLICATES, len(actual)))
     for side in (actual > 0, actual == 0):
         members = np.flatnonzero(side)
-        drawn = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=_REPLICATES)
-        again[:, members] = drawn
+        again[:, members] = redraws(len(members), rng)
     statistics = _excess(rows, 1 - rows, sums, turns)
     redrawn = _excess(again * actual, again * (1 - actual), sums, turns)
-    effect, spread = float(statistics[0]), np.quantile(redrawn - redrawn.mean(), _ENDS)
+    effect, spread = float(statistics[0]), np.quantile(redrawn - redrawn.mean(), INTERVAL)
     return DriftResult(effect, effect + float(spread[0]), effect + float(spread[1]), statistics, *pool.sides)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from monitor.atlas.assignment import Anchors, assign_texts
 from monitor.atlas.languages import foreign_texts
 from monitor.atlas.threads import one_thread_a_product
 from monitor.clock import Clock
-from monitor.drift.attribution import attribute
+from monitor.drift.attribution import Attribution
 from monitor.drift.family import ALWAYS, MEANINGS, run_tests
 from monitor.drift.look import Look
 from monitor.drift.mix import Mix, like_strata, mixes
@@ -174,22 +174,22 @@ def _found(
     number, level = settings.drift.permutations, settings.drift.false_alarm
     pool = pooled(compared.reference, compared.current, rng=rng, permutations=number)
     tests = run_tests(pool, (*ALWAYS, *also))
-    p_value = combined(tests)
-    parts: dict[int, float] = {}
+    carried = Attribution.of(pool)
+    of_topics: dict[int, float] = {}
     for row in pool.topics:
-        carried = attribute(pool, row)
-        parts |= {topic: float(carried[topic]) for topic in np.unique(row[row >= 0]).tolist()}
-    found = _Found(tests, p_value, share_changes(pool), parts, [])
+        parts = carried.parts(row)
+        of_topics |= {topic: float(parts[topic]) for topic in np.unique(row[row >= 0]).tolist()}
+    found = _Found(tests, combined(tests), share_changes(pool), of_topics, [])
     if compared.window is None:
         return found
     rows = np.concatenate(compared.rows)[pool.order]
-    mixed = mixes(pool, {name: (one.values, one.of_turns[rows]) for name, one in look.attributes.items()})
-    found = _Found(tests, p_value, found.changes, parts, mixed)
-    surely = [one for one in mixed if one.p_value <= level]
-    if p_value > level or not surely:
+    attributes = {name: (one.values, one.of_turns[rows]) for name, one in look.attributes.items()}
+    found = replace(found, mixes=mixes(pool, carried, attributes))
+    surely = [one for one in found.mixes if one.p_value <= level]
+    if found.p_value > level or not surely:
         return found
     most = max(surely, key=lambda one: one.effect)
-    return _Found(tests, p_value, found.changes, parts, mixed, most, _within(compared, look, most, rng, settings))
+    return replace(found, explained_by=most, within=_within(compared, look, most, rng, settings))
 
 
 def _within(compared: _Compared, look: Look, mix: Mix, rng: np.random.Generator, settings: Settings) -> float | None:

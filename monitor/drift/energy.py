@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.drift.mmd import EXACT_BELOW, by_conversation
+from monitor.drift.kernels import EXACT_BELOW, of_features, of_kernel, squared_distances
 from monitor.drift.pool import DriftResult, Pool
 
 __all__ = ["energy"]
@@ -22,19 +22,8 @@ def energy(pool: Pool) -> DriftResult:
     if not all(pool.sides):
         return pool.nothing()
     if len(pool) <= EXACT_BELOW:
-        kernel = by_conversation(pool, -_distances(pool.vectors, pool.vectors))
-        kernel = by_conversation(pool, np.ascontiguousarray(kernel.T))
-
-        def exact(contrast: NDArray[np.float32]) -> NDArray[np.float64]:
-            return np.asarray(((contrast @ kernel) * contrast).sum(axis=1), np.float64)
-
-        return pool.tested(exact, lambda excess: np.sqrt(np.maximum(excess, 0)))
-    features = by_conversation(pool, _features(pool.vectors, np.random.default_rng(pool.seed)))
-
-    def approximate(contrast: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(((contrast @ features) ** 2).sum(axis=1), np.float64)
-
-    return pool.tested(approximate, lambda excess: np.sqrt(np.maximum(excess, 0)))
+        return of_kernel(pool, -_distances(pool.vectors, pool.vectors))
+    return of_features(pool, _features(pool.vectors, np.random.default_rng(pool.seed)))
 
 
 def _features(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -52,5 +41,4 @@ def _kernel(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.
 
 
 def _distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)[None] - 2 * (one @ other.T)
-    return np.asarray(np.sqrt(np.maximum(squares, 0)), np.float32)
+    return np.asarray(np.sqrt(squared_distances(one, other)), np.float32)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.drift.attribution import attribute
+from monitor.drift.attribution import Attribution
 from monitor.drift.pool import Pool, pooled
 from monitor.drift.sample import Sample
 from monitor.drift.shares import shares, shares_of
@@ -45,11 +45,13 @@ class Mix:
     values: tuple[ValueChange, ...]
 
 
-def mixes(pool: Pool, attributes: Mapping[str, tuple[Sequence[str], NDArray[np.int64]]]) -> list[Mix]:
+def mixes(
+    pool: Pool, carried: Attribution, attributes: Mapping[str, tuple[Sequence[str], NDArray[np.int64]]]
+) -> list[Mix]:
     """How the mix of each attribute changed: of names, and each turn's number among them [n] in the pool's order, -1 for none.
 
-    Only attributes with at least two values are looked at. P-values are by the G-test, multiplied by how many are asked about
-    (Bonferroni).
+    `carried` says what the turns carry of the change. Only attributes with at least two values are looked at. P-values are by
+    the G-test, multiplied by how many are asked about (Bonferroni).
     """
     found = []
     for name, (names, of_turns) in attributes.items():
@@ -57,7 +59,7 @@ def mixes(pool: Pool, attributes: Mapping[str, tuple[Sequence[str], NDArray[np.i
         if len(names) < 2:
             continue
         alone = replace(pool, topics=of_turns[None])
-        test, parts = shares(alone), attribute(pool, of_turns)
+        test, parts = shares(alone), carried.parts(of_turns)
         values = [
             ValueChange(names[place], before, after, float(parts[place]))
             for place, (before, after) in shares_of(alone).items()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.drift.kernels import EXACT_BELOW, of_features, of_kernel, squared_distances
 from monitor.drift.pool import DriftResult, Pool
 
-__all__ = ["EXACT_BELOW", "by_conversation", "mmd"]
-
-#: Up to so many turns every pair is compared; above, random features take time and memory in proportion to the turns.
-EXACT_BELOW = 4_000
+__all__ = ["mmd"]
 
 _FEATURES = 256
 _PAIRS = 1_000
@@ -38,32 +34,8 @@ def mmd(pool: Pool) -> DriftResult:
     rng = np.random.default_rng(pool.seed)
     width = _median_distance(pool.vectors, rng)
     if len(pool) <= EXACT_BELOW:
-        return pool.tested(_exact(pool, width), lambda excess: np.sqrt(np.maximum(excess, 0)))
-    features = by_conversation(pool, _features(pool.vectors, width, rng))
-
-    def approximate(contrast: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(((contrast @ features) ** 2).sum(axis=1), np.float64)
-
-    return pool.tested(approximate, lambda excess: np.sqrt(np.maximum(excess, 0)))
-
-
-def by_conversation(pool: Pool, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums [c, f] over each conversation's turns, of rows [n, f]."""
-    order = np.argsort(pool.conversation, kind="stable")
-    starts = np.searchsorted(pool.conversation[order], np.arange(pool.current.shape[1]))
-    return np.add.reduceat(rows[order], starts, axis=0)
-
-
-def _exact(pool: Pool, width: float) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-    squares = (pool.vectors**2).sum(axis=1)
-    distances = np.maximum(squares[:, None] + squares[None] - 2 * (pool.vectors @ pool.vectors.T), 0)
-    kernel = by_conversation(pool, np.exp(-distances / (2 * width**2)))
-    kernel = by_conversation(pool, np.ascontiguousarray(kernel.T))
-
-    def statistic(contrast: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(((contrast @ kernel) * contrast).sum(axis=1), np.float64)
-
-    return statistic
+        return of_kernel(pool, np.exp(-squared_distances(pool.vectors, pool.vectors) / (2 * width**2)))
+    return of_features(pool, _features(pool.vectors, width, rng))
 
 
 def _median_distance(vectors: NDArray[np.float32], rng: np.random.Generator) -> float:

@@ -77,8 +77,6 @@ def _edges(pool: Pool, k: int) -> csr_matrix:
 
 def _of_conversations(pool: Pool, turns: csr_matrix) -> csr_matrix:
     number = pool.current.shape[1]
-    if number == len(pool) and (pool.conversation == np.arange(len(pool))).all():
-        return turns
     found = turns.tocoo()
     pairs = (pool.conversation[found.row], pool.conversation[found.col])
     matrix = csr_matrix((found.data.astype(np.float32), pairs), shape=(number, number))

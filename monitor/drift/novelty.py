@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.drift.pool import DriftResult, Pool
+from monitor.drift.pool import INTERVAL, DriftResult, Pool, redraws
 
 __all__ = ["novelty"]
 
@@ -17,8 +17,6 @@ _USUAL = 0.95
 
 #: Turns whose distances are asked for, chosen whatever their window is: with 999 permutations more would take minutes.
 _ASKED = 10_000
-
-_REPLICATES = 200
 
 
 def novelty(pool: Pool) -> DriftResult:
@@ -68,10 +66,8 @@ def _excess(
     """Share of current turns that are far, less that of the reference's, with its 90 % interval over conversations."""
     names, place = np.unique(talk[now], return_inverse=True)
     count, turns = np.bincount(place, weights=far[now]), np.bincount(place)
-    drawn = np.random.default_rng(pool.seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=_REPLICATES
-    )
+    drawn = redraws(len(names), np.random.default_rng(pool.seed))
     again = (drawn @ count) / np.maximum(drawn @ turns, 1)
     usual = float(far[~now].mean())
-    low, high = (np.quantile(again, (0.05, 0.95)) - usual).tolist()
+    low, high = (np.quantile(again, INTERVAL) - usual).tolist()
     return float(far[now].mean()) - usual, low, high

@@ -14,7 +14,7 @@ from monitor.atlas.affinity import main_directions
 from monitor.atlas.neighbours import build_graph
 from monitor.drift.sample import Sample
 
-__all__ = ["DriftResult", "Pool", "p_value", "pooled"]
+__all__ = ["INTERVAL", "REPLICATES", "DriftResult", "Pool", "p_value", "pooled", "redraws"]
 
 #: Neighbours of each turn that are kept, and how many more are asked for, for some are of the own conversation.
 _NEIGHBOURS, _MORE = 40, 8
@@ -23,7 +23,7 @@ _NEIGHBOURS, _MORE = 40, 8
 _AT_ONCE = 128
 
 #: Draws that the intervals are of, and their ends.
-_REPLICATES, _ENDS = 200, (0.05, 0.95)
+REPLICATES, INTERVAL = 200, (0.05, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,27 @@ class Pool:
         indices, cosines = np.take_along_axis(indices, order, 1), np.take_along_axis(cosines, order, 1)
         return np.where(own, -1, indices), np.where(own, np.float32(0), cosines)
 
+    @cached_property
+    def topic_counts(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]] | None:
+        """Turns of each conversation in each topic [c, t], the topics' numbers and levels [t]; None where there is nothing."""
+        names = np.unique(self.topics[self.topics >= 0])
+        if not all(self.sides) or not len(names):
+            return None
+        counts = np.zeros((self.current.shape[1], len(names)))
+        levels = np.empty(len(names), np.int64)
+        for level, row in enumerate(self.topics):
+            inside = row >= 0
+            column = np.searchsorted(names, row[inside])
+            np.add.at(counts, (self.conversation[inside], column), 1.0)
+            levels[np.unique(column)] = level
+        return counts, names, levels
+
+    @cached_property
+    def topic_changes(self) -> NDArray[np.float64]:
+        """By how much each topic's share of the turns changed, as it was and in every permutation [1 + B, t]."""
+        counts = self.topic_counts[0] if self.topic_counts is not None else np.zeros((self.current.shape[1], 0))
+        return np.concatenate([contrast.astype(np.float64) @ counts for contrast in self.contrasts()])
+
     def contrasts(self) -> Iterator[NDArray[np.float32]]:
         """Blocks of rows [b, c]: what a turn of each conversation adds to the mean of the current turns less that of the
         reference, as it was and for every permutation. The current turns' sum to 1 and the reference's to -1.
@@ -114,11 +135,10 @@ class Pool:
     def redrawn(self) -> NDArray[np.float32]:
         """Contrasts [200, c] of conversations drawn again with replacement, from each side on its own: a bootstrap."""
         rng = np.random.default_rng(self.seed)
-        drawn = np.zeros((_REPLICATES, self.current.shape[1]), np.float32)
+        drawn = np.zeros((REPLICATES, self.current.shape[1]), np.float32)
         for side in (self.current[0], ~self.current[0]):
             rows = np.flatnonzero(side)
-            counts = rng.multinomial(len(rows), np.full(len(rows), 1 / max(len(rows), 1)), size=_REPLICATES)
-            drawn[:, rows] = counts
+            drawn[:, rows] = redraws(len(rows), rng)
         return self._contrast(drawn * self.current[0], drawn * ~self.current[0])
 
     def tested(
@@ -133,7 +153,7 @@ class Pool:
         statistics = np.concatenate([statistic(block) for block in self.contrasts()])
         excess = statistics[0] - statistics[1:].mean() if len(statistics) > 1 else np.nan
         again = statistic(self.redrawn)
-        spread = np.quantile(again - again.mean(), _ENDS)
+        spread = np.quantile(again - again.mean(), INTERVAL)
         value, low, high = effect(np.array([excess, *(excess + spread)])).tolist()
         return DriftResult(value, min(low, value), max(high, value), statistics, *self.sides)
 
@@ -200,6 +220,11 @@ def pooled(
         shuffled,
         int(rng.integers(2**31)),
     )
+
+
+def redraws(number: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each of `number` conversations is drawn when as many are drawn with replacement [200, number]."""
+    return rng.multinomial(number, np.full(number, 1 / max(number, 1)), size=REPLICATES)
 
 
 def p_value(statistics: NDArray[np.float64]) -> float:

@@ -37,7 +37,7 @@ def shares(pool: Pool) -> DriftResult:
     Its effect is the share of the turns that would have to change topic to undo the change, beyond what chance gives; of the
     first level.
     """
-    found = _counts(pool)
+    found = pool.topic_counts
     if found is None:
         return pool.nothing()
     counts, _, levels = found
@@ -62,7 +62,7 @@ def shares(pool: Pool) -> DriftResult:
 
 def shares_of(pool: Pool) -> dict[int, tuple[float, float]]:
     """Each topic's shares of the turns, in the reference and now; nothing where there is nothing."""
-    found = _counts(pool)
+    found = pool.topic_counts
     if found is None:
         return {}
     observed = next(pool.contrasts())[0].astype(np.float64)
@@ -117,25 +117,10 @@ def _scores(
     pool: Pool,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None:
     """Topics [t], changes of their shares [1 + B, t], the standard deviation of each [t], and the changes in units of it."""
-    found = _counts(pool)
-    if found is None:
+    if pool.topic_counts is None:
         return None
-    change = np.concatenate([contrast.astype(np.float64) @ found[0] for contrast in pool.contrasts()])
+    change = pool.topic_changes
     # Of all rows, the observed one too: without it that one alone would be divided by what it has no part in.
     spread = change.std(axis=0)
-    return found[1], change, spread, np.divide(change, spread, out=np.zeros_like(change), where=spread > 1e-9)
-
-
-def _counts(pool: Pool) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]] | None:
-    """Turns of each conversation in each topic [c, t], the topics' numbers and levels [t]; None where there is nothing."""
-    names = np.unique(pool.topics[pool.topics >= 0])
-    if not all(pool.sides) or not len(names):
-        return None
-    counts = np.zeros((pool.current.shape[1], len(names)))
-    levels = np.empty(len(names), np.int64)
-    for level, row in enumerate(pool.topics):
-        inside = row >= 0
-        column = np.searchsorted(names, row[inside])
-        np.add.at(counts, (pool.conversation[inside], column), 1.0)
-        levels[np.unique(column)] = level
-    return counts, names, levels
+    scores = np.divide(change, spread, out=np.zeros_like(change), where=spread > 1e-9)
+    return pool.topic_counts[1], change, spread, scores

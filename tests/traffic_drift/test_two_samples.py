@@ -16,8 +16,9 @@ from monitor.drift import mmd as mmds
 from monitor.drift import neighbourhood as neighbourhoods
 from monitor.drift import novelty as novelties
 from monitor.drift import shares as share_tests
-from monitor.drift.attribution import attribute
+from monitor.drift.attribution import Attribution
 from monitor.drift.family import ALWAYS, run_tests
+from monitor.drift.kernels import by_conversation
 from monitor.drift.pool import DriftResult, Pool, p_value, pooled
 from monitor.drift.sample import Sample
 from monitor.drift.shares import ShareChange
@@ -339,7 +340,7 @@ def test_a_contrast_is_the_difference_of_means() -> None:
     contrast = np.concatenate(list(pool.contrasts()))
     assert contrast.shape == (301, 50)
     expected = other.vectors.mean(axis=0) - one.vectors.mean(axis=0)
-    assert contrast[0] @ mmds.by_conversation(pool, pool.vectors) == pytest.approx(expected, abs=1e-5)
+    assert contrast[0] @ by_conversation(pool, pool.vectors) == pytest.approx(expected, abs=1e-5)
     assert np.abs(contrast @ pool.turns).max() < 1e-5
     assert np.abs(pool.redrawn @ pool.turns).max() < 1e-5
 
@@ -414,13 +415,13 @@ def test_parts_of_the_change_add_to_the_whole_at_most_and_name_the_planted_topic
     right = 0
     for rng in map(np.random.default_rng, range(20)):
         pool = pooled(draw(rng, 300), draw(rng, 200, weights=grown(WEIGHTS)), rng=rng, permutations=199)
-        parts = attribute(pool, pool.topics[1])
+        parts = Attribution.of(pool).parts(pool.topics[1])
         assert parts.min() >= 0
         assert parts.sum() <= 1 + 1e-9
         right += int(parts.argmax()) == SUBJECTS
     assert right >= 18
     none = np.full(len(pool), -1)
-    assert attribute(pool, none).tolist() == []
+    assert Attribution.of(pool).parts(none).tolist() == []
 
 
 def test_ties_count_against_a_finding() -> None:
