@@ -14,7 +14,7 @@ from monitor.errors import OffmapError
 from monitor.store.jobs import Job
 from monitor.wording import clean
 
-__all__ = ["follow_job", "job_parts", "request_job", "said", "working"]
+__all__ = ["follow_job", "job_button", "job_parts", "request_job", "said", "working"]
 
 _ENDED = ("finished", "failed")
 _POLL_MS = 700
@@ -35,6 +35,23 @@ def request_job(context: PageContext, kind: str, parameters: Mapping[str, Any], 
         return context.service.request(kind, parameters), working(asked)
     except OffmapError as error:
         return None, said(str(error), bad=True)
+
+
+def job_button(
+    app: dash.Dash, context: PageContext, name: str, button: str, kind: str, asked: str, shown: Callable[[Job], Any]
+) -> None:
+    """What a button does that asks for a job without parameters: see `request_job` and `follow_job`."""
+
+    @app.callback(
+        Output(f"{name}-job", "data"),
+        Output(f"{name}-state", "children", allow_duplicate=True),
+        Input(button, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def ask(clicks: int | None) -> Any:
+        return request_job(context, kind, {}, asked) if clicks else (no_update, no_update)
+
+    follow_job(app, context, name, shown)
 
 
 def follow_job(app: dash.Dash, context: PageContext, name: str, shown: Callable[[Job], Any]) -> None:

@@ -6,10 +6,9 @@ from typing import Any
 
 import dash
 import dash_mantine_components as dmc
-from dash import Input, Output, no_update
 
 from dashboards.components.cards import card
-from dashboards.components.job import follow_job, job_parts, request_job, said, working
+from dashboards.components.job import job_button, job_parts, said, working
 from dashboards.context import PageContext
 from monitor.lookout import Standing, standing
 from monitor.store.jobs import Job
@@ -34,17 +33,7 @@ def lookout_card(context: PageContext) -> Any:
 
 def register_lookout(app: dash.Dash, context: PageContext) -> None:
     """What the button of the card does: what comes from now on is the reference, by a job."""
-
-    @app.callback(
-        Output("lookout-job", "data"),
-        Output("lookout-state", "children", allow_duplicate=True),
-        Input("lookout-accept", "n_clicks"),
-        prevent_initial_call=True,
-    )
-    def accept(clicks: int | None) -> Any:
-        return request_job(context, "accept_change", {}, _WORKING) if clicks else (no_update, no_update)
-
-    follow_job(app, context, "lookout", _state)
+    job_button(app, context, "lookout", "lookout-accept", "accept_change", _WORKING, _state)
 
 
 def _state(job: Job) -> Any:

@@ -9,8 +9,9 @@ import dash
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, dcc, html, no_update
 
+from dashboards.components.buttons import pressed_button
 from dashboards.components.cards import card, link, table
-from dashboards.components.job import follow_job, job_parts, request_job, said, working
+from dashboards.components.job import job_button, job_parts, said, working
 from dashboards.context import PageContext
 from dashboards.queries.run import LEVELS, Shown
 from dashboards.state import Selection
@@ -139,9 +140,8 @@ def register(app: dash.Dash, context: PageContext) -> None:
         intent: str | None,
         search: str,
     ) -> Any:
-        pressed = dash.ctx.triggered_id
-        # Buttons that are drawn call too, and were not pressed.
-        if not isinstance(pressed, dict) or not dash.ctx.triggered[0]["value"]:
+        pressed = pressed_button()
+        if pressed is None:
             return no_update, no_update
         try:
             made = _made(Decisions(context.store, context.settings, who=_WHO), pressed, topic, name, into, intent)
@@ -150,16 +150,7 @@ def register(app: dash.Dash, context: PageContext) -> None:
         selection = Selection.parse(search)
         return context.href(_PATH, selection, topic=topic, decided=made.decision.decision_id), no_update
 
-    @app.callback(
-        Output("decide-run-job", "data"),
-        Output("decide-run-state", "children", allow_duplicate=True),
-        Input("decide-now", "n_clicks"),
-        prevent_initial_call=True,
-    )
-    def analyse(clicks: int | None) -> Any:
-        return request_job(context, "refit", {}, _ASKED) if clicks else (no_update, no_update)
-
-    follow_job(app, context, "decide-run", lambda job: _shown(context, job))
+    job_button(app, context, "decide-run", "decide-now", "refit", _ASKED, lambda job: _shown(context, job))
 
 
 def _made(

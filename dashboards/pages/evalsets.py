@@ -7,10 +7,9 @@ from typing import Any
 
 import dash
 import dash_mantine_components as dmc
-from dash import Input, Output, no_update
 
 from dashboards.components.cards import card, chart, empty, link, page, table, verdict, with_interval
-from dashboards.components.job import follow_job, job_parts, request_job, said, working
+from dashboards.components.job import job_button, job_parts, said, working
 from dashboards.context import PageContext
 from dashboards.figures.evalsets import coverage_by_version
 from dashboards.pages.evalset_cards import health_cards
@@ -71,18 +70,8 @@ def layout(context: PageContext, selection: Selection) -> Any:
 
 
 def register(app: dash.Dash, context: PageContext) -> None:
-    @app.callback(
-        Output("selftest-job", "data"),
-        Output("selftest-state", "children", allow_duplicate=True),
-        Input("selftest-start", "n_clicks"),
-        prevent_initial_call=True,
-    )
-    def start(clicks: int | None) -> Any:
-        if not clicks:
-            return no_update, no_update
-        return request_job(context, "selftest", {}, "Hiding the first kinds …")
-
-    follow_job(app, context, "selftest", partial(_job_state, context))
+    shown = partial(_job_state, context)
+    job_button(app, context, "selftest", "selftest-start", "selftest", "Hiding the first kinds …", shown)
 
 
 def _no_set() -> Any:

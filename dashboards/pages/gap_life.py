@@ -10,6 +10,7 @@ import dash
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, dcc, html, no_update
 
+from dashboards.components.buttons import pressed_button
 from dashboards.components.cards import card, empty, link, page, table
 from dashboards.components.job import said
 from dashboards.context import PageContext
@@ -178,9 +179,8 @@ def register(app: dash.Dash, context: PageContext) -> None:
         note: str | None,
         search: str,
     ) -> Any:
-        pressed = dash.ctx.triggered_id
-        # Buttons that are drawn call too, and were not pressed.
-        if not isinstance(pressed, dict) or not dash.ctx.triggered[0]["value"]:
+        pressed = pressed_button()
+        if pressed is None:
             return no_update, no_update
         try:
             decided = GapDecisions(context.store, gap, now=context.clock(), who=_WHO)

@@ -10,6 +10,7 @@ import dash
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, dcc, html, no_update
 
+from dashboards.components.buttons import pressed_button
 from dashboards.components.cards import card, empty, link, page, table, verdict
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
 from dashboards.context import PageContext
@@ -116,9 +117,8 @@ def _register_asking(app: dash.Dash, context: PageContext) -> None:
         prevent_initial_call=True,
     )
     def ask(_: list[int | None], __: list[int | None]) -> Any:
-        pressed = dash.ctx.triggered_id
-        # Buttons that are drawn call too, and were not pressed.
-        if not isinstance(pressed, dict) or not dash.ctx.triggered[0]["value"]:
+        pressed = pressed_button()
+        if pressed is None:
             return (no_update,) * 5
         which = _which(context, str(pressed["of"]))
         if which is None:

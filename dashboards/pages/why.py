@@ -10,6 +10,7 @@ import dash
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, dcc, html, no_update
 
+from dashboards.components.buttons import pressed_button
 from dashboards.components.cards import card, empty, link, page, table, verdict
 from dashboards.components.job import follow_job, request_job, said, working
 from dashboards.context import PageContext
@@ -84,9 +85,8 @@ def register(app: dash.Dash, context: PageContext) -> None:
         prevent_initial_call=True,
     )
     def mark(_: list[int | None], key: str, reason: str | None, search: str) -> Any:
-        pressed = dash.ctx.triggered_id
-        # Buttons that are drawn call too, and were not pressed.
-        if not isinstance(pressed, dict) or not dash.ctx.triggered[0]["value"]:
+        pressed = pressed_button()
+        if pressed is None:
             return no_update, no_update
         asked = read_asked(context.store, context.settings, key)
         if asked is None or not asked.may_be_shown:
