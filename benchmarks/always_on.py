@@ -15,19 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from coverage import Texts, data_folder, load_banking, load_clinc
 from scipy.stats import binom
-
-try:
-    from benchmarks.coverage import Texts, load_banking, load_clinc
-except ImportError:
-    from coverage import Texts, load_banking, load_clinc
 
 from monitor.atlas.affinity import topic_graph
 from monitor.atlas.communities import leiden_communities
@@ -68,10 +62,7 @@ def main() -> int:
     parser.add_argument("--vectors", type=Path, help="folder with clinc.npz and banking.npz, rather than encoding here")
     parser.add_argument("--part", choices=("table", "conversations"), help="renew this part of the result only")
     arguments = parser.parse_args()
-    data = Path(os.environ.get("OFFMAP_DATA", ROOT.parent / "shared" / "data"))
-    if not (data / "clinc150").is_dir() or not (data / "banking77").is_dir():
-        print(f"CLINC150 and BANKING77 are not in {data}: set OFFMAP_DATA to the folder of both", file=sys.stderr)
-        return 1
+    data = data_folder()
     sets = (
         (load_clinc(data), load_banking(data))
         if arguments.vectors is None
@@ -148,6 +139,12 @@ class Stream:
     bins: np.ndarray
     novelty: np.ndarray
     negative: np.ndarray
+
+
+def usual_stream(one: World, rows: np.ndarray, rng: np.random.Generator) -> Stream:
+    """These of the usual conversations, one after the other."""
+    bins = one.usual.bins(one.edges)[rows]
+    return Stream(one.usual.topics[rows], bins, one.usual.novelty[rows], rng.random(len(rows)) < NEGATIVE)
 
 
 def stream(one: World, turns: int, change: str, share: float, begins: int, rng: np.random.Generator) -> Stream:
@@ -260,25 +257,9 @@ def conversations(texts: Texts, replays: int, size: int = 500, turns: int = 3) -
         rows = [rng.integers(len(one.usual.topics), size=3 * BUDGET) for one, _ in talks]
         whole = [one for one, _ in talks]
         single = [one for _, one in talks]
-        streams = [
-            Stream(
-                one.usual.topics[row],
-                one.usual.bins(one.edges)[row],
-                one.usual.novelty[row],
-                rng.random(len(row)) < NEGATIVE,
-            )
-            for one, row in zip(whole, rows, strict=True)
-        ]
+        streams = [usual_stream(one, row, rng) for one, row in zip(whole, rows, strict=True)]
         parts = [(row[:BUDGET, None] * turns + np.arange(turns)).ravel() for row in rows]
-        by_turn = [
-            Stream(
-                one.usual.topics[row],
-                one.usual.bins(one.edges)[row],
-                one.usual.novelty[row],
-                rng.random(len(row)) < NEGATIVE,
-            )
-            for one, row in zip(single, parts, strict=True)
-        ]
+        by_turn = [usual_stream(one, row, rng) for one, row in zip(single, parts, strict=True)]
         add(
             found,
             {

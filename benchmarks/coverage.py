@@ -14,7 +14,6 @@ import argparse
 import csv
 import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=3)
     arguments = parser.parse_args()
-    data = Path(os.environ.get("OFFMAP_DATA", ROOT.parent / "shared" / "data"))
-    if not (data / "clinc150").is_dir() or not (data / "banking77").is_dir():
-        print(
-            f"CLINC150 and BANKING77 are not in {data}: set OFFMAP_DATA to the folder that holds both", file=sys.stderr
-        )
-        return 1
+    data = data_folder()
     clinc, banking = load_clinc(data), load_banking(data)
     finding, coverage = [], []
     for texts, turns in ((clinc, 2_400), (clinc, 11_400), (banking, 6_000)):
@@ -170,6 +164,14 @@ def draw(texts: Texts, turns: int, items: int, *, missing: float, seed: int) -> 
 
 def scores(truth: np.ndarray, score: np.ndarray) -> tuple[float, float]:
     return float(roc_auc_score(truth, score)), float(average_precision_score(truth, score))
+
+
+def data_folder() -> Path:
+    """The folder that holds CLINC150 and BANKING77. Raises `SystemExit` where it does not."""
+    data = Path(os.environ.get("OFFMAP_DATA", ROOT.parent / "shared" / "data"))
+    if not (data / "clinc150").is_dir() or not (data / "banking77").is_dir():
+        raise SystemExit(f"CLINC150 and BANKING77 are not in {data}: set OFFMAP_DATA to the folder that holds both")
+    return data
 
 
 def load_clinc(data: Path) -> Texts:

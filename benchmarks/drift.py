@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from coverage import Texts, load_banking, load_clinc
+from coverage import Texts, data_folder, load_banking, load_clinc
 from scipy.stats import ks_2samp
 
 from monitor.atlas.affinity import topic_graph
@@ -59,12 +57,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("level", "power", "cost"), action="append")
     arguments = parser.parse_args()
     parts = arguments.only or ["level", "power", "cost"]
-    data = Path(os.environ.get("OFFMAP_DATA", ROOT.parent / "shared" / "data"))
-    if not (data / "clinc150").is_dir() or not (data / "banking77").is_dir():
-        print(
-            f"CLINC150 and BANKING77 are not in {data}: set OFFMAP_DATA to the folder that holds both", file=sys.stderr
-        )
-        return 1
+    data = data_folder()
     result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     result |= {"seeds_from": FIRST_SEED, "reference": REFERENCE, "level": LEVEL}
     sets = [load_clinc(data), load_banking(data)]

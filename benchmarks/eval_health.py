@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-from coverage import FIRST_SEED, Drawn, Texts, draw, encoded, measured, topics_of
+from coverage import FIRST_SEED, Drawn, Texts, data_folder, draw, encoded, measured, topics_of
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -49,12 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=3)
     arguments = parser.parse_args()
-    data = Path(os.environ.get("OFFMAP_DATA", ROOT.parent / "shared" / "data"))
-    if not (data / "clinc150").is_dir() or not (data / "banking77").is_dir():
-        print(
-            f"CLINC150 and BANKING77 are not in {data}: set OFFMAP_DATA to the folder that holds both", file=sys.stderr
-        )
-        return 1
+    data = data_folder()
     warnings.filterwarnings("ignore", module="sklearn")
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.draws)
     result: dict = {"draws": arguments.draws, "seeds_from": FIRST_SEED}
