@@ -60,6 +60,18 @@ class Jobs:
             self._database.execute("DELETE FROM job_steps WHERE job_id = ?", [job_id])
             self._database.insert("jobs", _JOB.table([Job(job_id, kind, parameters, "queued", self._database.clock())]))
 
+    def take(self) -> Job | None:
+        """Begin the job that waits longest, and return it; None when none waits. One that was taken away meanwhile, as its
+        turn was forgotten, is not begun."""
+        with self._database.transaction():
+            found = self._database.query(
+                "SELECT * FROM jobs WHERE state = 'queued' ORDER BY started_at, job_id LIMIT 1"
+            )
+            for job in _JOB.read(found):
+                self.begin(job.job_id, job.kind, job.parameters)
+                return job
+        return None
+
     def requeue(self, job_id: str) -> None:
         """A job that was running when its process died waits again."""
         self._database.execute("UPDATE jobs SET state = 'queued' WHERE job_id = ? AND state = 'running'", [job_id])
