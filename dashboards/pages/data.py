@@ -260,7 +260,7 @@ def _jobs(context: PageContext) -> Any:
         begun = f"since {one.started_at:%H:%M:%S}" if one.started_at else ""
         due = begun if one.state == "running" else f"due {one.due_at:%H:%M:%S}"
         rows.append([one.job, one.state, due, clean(one.error or "")[:160]])
-    for job in context.store.jobs.read()[:_JOBS]:
+    for job in context.store.jobs.read(most=_JOBS):
         rows.append(
             [job.kind.replace("_", " "), job.state, f"{job.started_at:%-d %b %H:%M}", clean(job.error or "")[:160]]
         )

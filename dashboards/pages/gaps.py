@@ -269,9 +269,7 @@ def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -
 
 def _export(context: PageContext, gap: GapRow) -> Any:
     past = [
-        job
-        for job in context.store.jobs.read()
-        if job.kind == "export" and job.parameters.get("gap") == gap.gap_id and job.state == "finished"
+        job for job in context.store.jobs.read("finished", kind="export") if job.parameters.get("gap") == gap.gap_id
     ][:5]
     rows = [
         [
