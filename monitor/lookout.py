@@ -88,6 +88,11 @@ def standing(row: LookoutRow | None, settings: Settings) -> Standing:
     return Standing(words + _rhythm_words(row), share_, parts)
 
 
+def _stays(row: LookoutRow) -> timedelta:
+    """How long a reference stays: one that has no whole week, until there is one."""
+    return _REFERENCE if row.state.get("hours", LEAST_HOURS) >= LEAST_HOURS else timedelta(hours=LEAST_HOURS)
+
+
 def _rhythm_words(row: LookoutRow) -> str:
     """What hours of the week have to do with it; nothing where they are alike."""
     hours = row.state.get("hours")
@@ -95,7 +100,7 @@ def _rhythm_words(row: LookoutRow) -> str:
         spanned = counted(round(hours / 24), "day") if hours >= 48 else counted(round(hours), "hour")
         return (
             f" Those before came within {spanned}: hours and days that are not among them may look like a change, "
-            "until a week is known."
+            "until there is a week of them."
         )
     seasons = len(set(row.state.get("season_of_hour") or (0,)))
     return " What is asked differs by the hour of the week, so like hours are compared." if seasons > 1 else ""
@@ -143,7 +148,7 @@ class Lookout:
         now = self._clock()
         until = now - timedelta(minutes=self._settings.drift.conversation_minutes)
         row = self._store.lookouts.read()
-        if row is None or row.encoder != atlas.encoder or (now - row.pinned_at > _REFERENCE and self._usual(row)):
+        if row is None or row.encoder != atlas.encoder or (now - row.pinned_at > _stays(row) and self._usual(row)):
             changed_at = row.since if row is not None and (row.alarms or not row.encoder) else None
             return self._pin(atlas, now, until, changed_at)
         if until <= row.after:

@@ -156,6 +156,14 @@ def test_a_reference_of_less_than_a_week_says_so(shop: Shop) -> None:
     row = shop.store.lookouts.read()
     assert row is not None and set(row.state["season_of_hour"]) == {0}
     assert "Those before came within 3 days:" in standing(row, shop.settings).words
+    shop.usual(100, minutes=99)  # most of a week
+    assert shop.look() == "100 conversations"
+    shop.usual(5)
+    assert shop.look() == "5 conversations"
+    shop.usual(1, minutes=4 * 60)
+    assert shop.look() == f"watching from {REFERENCE + 106} conversations on"
+    row = shop.store.lookouts.read()
+    assert row is not None and row.state["hours"] > 168 and "came within" not in standing(row, shop.settings).words
 
 
 def test_killed_before_the_end_it_takes_them_again_and_goes_on_the_same(
