@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import plotly.graph_objects as go
 
-from dashboards.figures.drift import parts
+from dashboards.figures.drift import Split, parts
 from dashboards.figures.marks import marked
 from monitor.store.statistics import Release
 
@@ -32,10 +32,11 @@ def test_releases_within_the_chart_are_marked_and_those_of_a_day_together() -> N
 
 
 def test_the_parts_of_a_change_fill_a_bar() -> None:
-    figure = parts([("topics", [("<i>refunds</i>", 0.6), ("parcels", 0.1), ("nothing", 0.001)]), ("tenants", [])])
+    topics = Split("topics", [("<i>refunds</i>", 0.6), ("parcels", 0.1), ("nothing", 0.001)])
+    figure = parts([topics, Split("words", [], "all other words")])
     bars = [(bar.y[0], round(bar.x[0], 3), bar.text) for bar in figure.data]
     assert bars == [
-        (0, 1, "spread over the rest 100%"),
+        (0, 1, "all other words 100%"),
         (1, 0.6, "&lt;i&gt;refunds&lt;/i&gt; 60%"),
         (1, 0.1, "10%"),
         (1, 0.299, "spread over the rest 30%"),
