@@ -190,7 +190,7 @@ def attributions(texts: Texts, draws: int) -> list[dict]:
 
 def topic_truth(parts: np.ndarray, planted: np.ndarray) -> dict[str, float]:
     """Whether the topic that carries most is right: holds a quarter of the planted turns, whose topics are `planted`, or more
-    of them than any other; whether it is the latter; and how far the parts agree with those of the planted turns (1: in all)."""
+    of them than any other; whether it is the latter; and how far the parts agree with those of the planted turns (1: all)."""
     held = np.bincount(planted, minlength=len(parts)) / len(planted)
     first = int(parts.argmax())
     most = bool(held[first] == held.max())
