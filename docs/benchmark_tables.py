@@ -232,8 +232,8 @@ def _attribution(results: Results, kinds: Mapping[str, str]) -> str:
         ]  # fmt: skip
         rows += [*changes, [data, "all changes", "", str(fired), *(f"{mean:.0%}" for mean in means)]]
     between = (
-        "What carries the change, where the verdict fires. A topic is right that holds a quarter of the planted turns, or more of "
-        "them than any other; a word that is one of the five of the greatest class-based TF-IDF of a planted intent:"
+        "What carries the change, where the verdict fires. A topic is right that holds a quarter of the planted turns, or more "
+        "of them than any other; a word that is one of the five of the greatest class-based TF-IDF of a planted intent:"
     )
     return f"{between}\n\n{table(('data', 'change', 'turns', 'draws that fired', *of_draws.values()), rows)}"
 
