@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from monitor.atlas.corpus import numbered
 from monitor.coverage.estimate import Coverage, Interval, Traffic, estimate_coverage
-from monitor.coverage.gaps import COVERED_AT_MOST
 from monitor.coverage.novelty import Novelty
 from monitor.coverage.production import Production
 from monitor.settings import Settings
+from monitor.store.gap_lives import COVERED_AT_MOST
 
 __all__ = ["Estimator", "Part", "parts_apart"]
 

@@ -16,10 +16,26 @@ from monitor.records import short_hash
 from monitor.store.database import Database
 from monitor.store.rows import shape, values
 
-__all__ = ["KINDS", "NEWLY_COVERED", "GapChange", "GapDecisionRow", "GapLink", "GapLives", "GapLook", "GapSighting"]
+__all__ = [
+    "COVERED_AT_MOST",
+    "HIGH_AT_MOST",
+    "KINDS",
+    "NEWLY_COVERED",
+    "GapChange",
+    "GapDecisionRow",
+    "GapLink",
+    "GapLives",
+    "GapLook",
+    "GapSighting",
+    "OpenGap",
+]
 
 #: What can be decided about a gap. The last of the first four says how it stands, the last `owner` whose it is.
 KINDS = ("acknowledge", "plan", "wont_fix", "reopen", "owner", "note")
+
+#: A topic is a gap when its coverage is at most this, and the interval's high end at most that. What ranks is the uncovered
+#: share, so a generous bound lengthens the list at its end only. A gap that is listed above is held (docs/decisions/0030).
+COVERED_AT_MOST, HIGH_AT_MOST = 0.7, 0.9
 
 #: A share rises surely when its 90 % interval lies above 1 and so few rises among all topics of the level are chance.
 _BY_CHANCE = 0.05
@@ -97,7 +113,8 @@ class GapChange:
     """A look at which something about a gap changed, and its last one. `starts` when the look before did not list it; `gone_at`
     is the look after, when that did not; None otherwise.
 
-    `growing` and `closing` are as of this look, `eval_set_ids` what it compared.
+    `growing`, `closing` and `held` are as of this look, `eval_set_ids` what it compared. It is held when it is listed only
+    because it was before.
     """
 
     gap_id: str
@@ -114,6 +131,15 @@ class GapChange:
     low: float
     high: float
     gone_at: datetime | None
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGap:
+    """A gap that the last look listed: as of the look that opened it, and since when it is held, None where it is not."""
+
+    opened: GapChange
+    held_since: datetime | None
 
 
 _DECISION = shape(GapDecisionRow)
@@ -130,7 +156,7 @@ WITH looks AS (
 ), slim AS (
     SELECT s.gap_id, l.n, s.low, s.high, coalesce(s.ratio_low > 1 AND s.p_value <= {_BY_CHANCE}, false) AS growing,
         s.newly_covered > 0 AS gained, s.newly_covered >= {NEWLY_COVERED} * s.turns AS gained_much,
-        hash(l.eval_set_ids) AS compared
+        hash(l.eval_set_ids) AS compared, s.coverage > {COVERED_AT_MOST} OR s.high > {HIGH_AT_MOST} AS held
     FROM gap_sightings s JOIN looks l ON l.look_id = s.look_id
 ), seen AS (
     SELECT *, coalesce(n - lag(n) OVER w <> 1, true) AS starts, lead(n) OVER w IS DISTINCT FROM n + 1 AS stops
@@ -142,12 +168,12 @@ WITH looks AS (
 ), marked AS (
     SELECT *, gained AND gained_much OR low > high_then AND (gained OR compared = compared_then) AS closing FROM opened
 ), changed AS (
-    SELECT gap_id, n, starts, stops, growing, closing FROM marked
+    SELECT gap_id, n, starts, stops, growing, closing, held FROM marked
     WINDOW w AS (PARTITION BY gap_id ORDER BY n)
-    QUALIFY starts OR stops OR growing <> lag(growing) OVER w OR closing <> lag(closing) OVER w
+    QUALIFY starts OR stops OR growing <> lag(growing) OVER w OR closing <> lag(closing) OVER w OR held <> lag(held) OVER w
 )
 SELECT s.gap_id, s.topic_id, s.level, l.published_at AS seen_at, l.eval_set_ids, c.starts, c.growing, c.closing, s.turns,
-    s.share, s.coverage, s.low, s.high, later.published_at AS gone_at
+    s.share, s.coverage, s.low, s.high, later.published_at AS gone_at, c.held
 FROM changed c JOIN looks l ON l.n = c.n JOIN gap_sightings s ON s.look_id = l.look_id AND s.gap_id = c.gap_id
 LEFT JOIN looks later ON c.stops AND later.n = c.n + 1 ORDER BY c.gap_id, c.n
 """
@@ -193,6 +219,18 @@ class GapLives:
     def changes(self) -> list[GapChange]:
         """By gap, from the first look to the last."""
         return _CHANGE.read(self._database.query(_CHANGES))
+
+    def open(self) -> dict[str, OpenGap]:
+        """The gaps that the last look listed, by id."""
+        found: dict[str, OpenGap] = {}
+        for one in self.changes():
+            before = found.get(one.gap_id)
+            opened = one if before is None or one.starts else before.opened
+            since = before.held_since if before is not None and not one.starts else None
+            found[one.gap_id] = OpenGap(opened, (since or one.seen_at) if one.held else None)
+            if one.gone_at is not None:
+                del found[one.gap_id]
+        return found
 
     def links(self) -> list[GapLink]:
         """The latest first."""
