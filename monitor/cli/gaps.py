@@ -57,8 +57,7 @@ def gaps(
         str | None,
         typer.Option(
             metavar="STATE",
-            help="Only gaps that are opened, reopened, held, exported, growing, acknowledged, planned, being_closed, wont_fix or "
-            "closed.",
+            help="opened, reopened, held, exported, growing, acknowledged, planned, being_closed, wont_fix, closed: only such.",
         ),
     ] = None,
     every_gap: Annotated[

@@ -16,7 +16,8 @@ ON = {"merged": "merged_into", "part": "in_part", "whole": "in_whole"}
 @dataclass(frozen=True, slots=True)
 class GapEvent:
     """Something that happened to a gap. `kind` is a state, a decision's kind, a link's event, `expired`, `told`,
-    `held_no_more`, or one of `ON`; `text` is the owner, ticket, reason, note, other gap or alert, and `until` a won't-fix's end."""
+    `held_no_more`, or one of `ON`; `text` is the owner, ticket, reason, note, other gap or alert, and `until` a won't-fix's
+    end."""
 
     at: datetime
     kind: str

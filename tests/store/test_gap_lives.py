@@ -94,6 +94,23 @@ def test_items_of_other_subjects_close_nothing(store: Store) -> None:
     assert {one.gap_id: one.closing for one in store.gap_lives.changes()} == {"g1": False, "g2": True}
 
 
+def test_gaps_that_the_last_look_listed_are_open_and_some_of_them_held(store: Store) -> None:
+    assert store.gap_lives.open() == {}
+    look(store, 0, sighting(), sighting("g2"), sighting("g3"))
+    look(store, 1, sighting(coverage=0.71), sighting("g2", high=0.91), compared=("e2",))
+    look(store, 2, sighting(coverage=0.8), sighting("g2"), sighting("g3"), compared=("e3",))
+    found = store.gap_lives.open()
+    assert {gap_id: (one.opened.eval_set_ids, one.held_since) for gap_id, one in found.items()} == {
+        "g1": (("e1",), NOON + DAY),
+        "g2": (("e1",), None),
+        "g3": (("e3",), None),
+    }
+    held = [(one.gap_id, (one.seen_at - NOON).days) for one in store.gap_lives.changes() if one.held]
+    assert held == [("g1", 1), ("g1", 2), ("g2", 1)]
+    look(store, 3)
+    assert store.gap_lives.open() == {}
+
+
 def test_the_same_run_again_is_no_look(store: Store) -> None:
     assert look(store, 0, sighting(), run="r1")
     assert not look(store, 1, sighting(), run="r1")
