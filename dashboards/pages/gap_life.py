@@ -39,7 +39,7 @@ _COLOURS = {
     "planned": "indigo",
     "acknowledged": "indigo",
     "growing": "orange",
-    "held": "yellow",
+    "held": "cyan",
     "wont_fix": "gray",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 
@@ -150,7 +150,7 @@ _CHANGE = shape(GapChange)
 
 #: Coverage that rises surely is none of a gap's doing when other items were added: their estimate is of all traffic together.
 #: Only what the windows need goes through them; the rest of a row is joined to the few that changed.
-_CHANGES = f"""
+_CHANGED = f"""
 WITH looks AS (
     SELECT look_id, published_at, eval_set_ids, row_number() OVER (ORDER BY published_at, look_id) AS n FROM gap_looks
 ), slim AS (
@@ -172,15 +172,29 @@ WITH looks AS (
     WINDOW w AS (PARTITION BY gap_id ORDER BY n)
     QUALIFY starts OR stops OR growing <> lag(growing) OVER w OR closing <> lag(closing) OVER w OR held <> lag(held) OVER w
 )
+"""
+_CHANGES = f"""{_CHANGED}
 SELECT s.gap_id, s.topic_id, s.level, l.published_at AS seen_at, l.eval_set_ids, c.starts, c.growing, c.closing, s.turns,
     s.share, s.coverage, s.low, s.high, later.published_at AS gone_at, c.held
 FROM changed c JOIN looks l ON l.n = c.n JOIN gap_sightings s ON s.look_id = l.look_id AND s.gap_id = c.gap_id
 LEFT JOIN looks later ON c.stops AND later.n = c.n + 1 ORDER BY c.gap_id, c.n
 """
 
+#: Looks before a moment at which nothing changed, and none just before, so that who reads changes misses nothing without them;
+#: the last of each day is none of them.
+_UNEVENTFUL = f"""{_CHANGED}
+SELECT look_id FROM (SELECT *, max(n) OVER (PARTITION BY date_trunc('day', published_at)) AS last_of_day FROM looks)
+WHERE published_at < ? AND n < last_of_day AND n NOT IN (SELECT n FROM changed)
+    AND n NOT IN (SELECT n + 1 FROM changed WHERE stops)
+"""
+
+#: Looks of the last days are all kept; of those before, one a day and those at which something changed.
+_KEPT_DAYS = 90
+
 
 class GapLives:
-    """Added to, never edited. Only deletion takes something: words that nobody has written any more leave reasons and notes."""
+    """Added to, never edited. Only deletion takes something: words that nobody has written any more leave reasons and notes. Of
+    what was seen long ago at most one look a day is kept beside those at which something changed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -214,7 +228,24 @@ class GapLives:
             self._database.insert("gap_looks", _LOOK.table([look]))
             self._database.insert("gap_sightings", _SIGHTING.table(sightings, look_id=look.look_id))
             self._database.insert("gap_links", _LINK.table(links))
+            self._thin(look.published_at - timedelta(days=_KEPT_DAYS))
         return True
+
+    def _thin(self, before: datetime) -> None:
+        """Take old looks that tell nothing: every gap's first and last one, and what changed between, stay."""
+        old = self._database.query(
+            "SELECT count(*) AS looks, count(DISTINCT date_trunc('day', published_at)) AS days FROM gap_looks"
+            " WHERE published_at < ?",
+            [before],
+        ).to_pylist()[0]
+        if old["looks"] == old["days"]:
+            return
+        gone = self._database.query(_UNEVENTFUL, [before])
+        if gone.num_rows:
+            for table in ("gap_looks", "gap_sightings"):
+                self._database.execute(
+                    f"DELETE FROM {table} WHERE look_id IN (SELECT look_id FROM uneventful)", uneventful=gone
+                )
 
     def changes(self) -> list[GapChange]:
         """By gap, from the first look to the last."""
