@@ -298,7 +298,7 @@ def held_table(held: Results) -> str:
     lists = {"bar": "the bar alone", "held": "offmap"}
     rows = [
         (
-            one["items_added"],
+            str(one["items_added"]),
             lists[one["list"]],
             *(f"{one[f'{what}_left']} of {one[what]}" for what in ("others", "own", "wrong")),
             f"{through['got_items']} of {through['listed_at_first']}",
