@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import shutil
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -101,6 +106,40 @@ def test_a_run_that_was_killed_before_it_was_published_holds_the_same(
     [failed] = [job for job in store.jobs.read() if job.state == "failed"]
     found = run(store)
     assert (found.run.run_id, found.gaps) == (failed.job_id, len(MISSING))
+
+
+def _analyse_in_a_process(path: str) -> None:
+    Estimator.of_topics = _risen  # type: ignore[method-assign]
+    with Store.open(path, threads=2) as store:
+        run(store)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_run_again_it_holds_the_same(tmp_path: Path, risen: pytest.MonkeyPatch) -> None:
+    quiet, killed = tmp_path / "quiet.duckdb", tmp_path / "killed.duckdb"
+    risen.undo()
+    with Store.open(str(quiet), threads=2) as store:
+        ingest(store, tmp_path, seed=3, name="a", conversations=240)
+        keep(store, write_eval_set(tmp_path / "evals.jsonl"))
+        run(store)
+        add_items(store, tmp_path, "garden", 8)
+    shutil.copy(quiet, killed)
+    risen.setattr(Estimator, "of_topics", _risen)
+    with Store.open(str(quiet), threads=2) as store:
+        expected = (run(store).run.run_id, gaps(store))
+    assert len(expected[1]) == len(MISSING) - 1
+    kills = 0
+    for delay in (0.8, 1.2, 1.6, 2.0, 2.4):
+        process = multiprocessing.get_context("spawn").Process(target=_analyse_in_a_process, args=(str(killed),))
+        process.start()
+        time.sleep(delay)
+        if process.is_alive():
+            os.kill(process.pid or 0, signal.SIGKILL)
+            kills += 1
+        process.join()
+    assert kills
+    with Store.open(str(killed), threads=2) as store:
+        assert (run(store).run.run_id, gaps(store)) == expected
 
 
 def test_held_gaps_are_gaps_again_when_the_estimate_falls_and_close_when_time_is_up(
