@@ -21,6 +21,7 @@ from monitor.coverage.production import Production
 from monitor.coverage.slices import FINE, MIDDLE, gap_rows
 from monitor.settings import Settings
 from monitor.store.reports import GapRow, TopicCoverageRow
+from monitor.wording import counted
 
 __all__ = ["Report", "compare"]
 
@@ -96,21 +97,22 @@ _TOO_ALIKE = (
 
 
 def _verdict(traffic: Interval, turns: int, gaps: Sequence[GapRow], interval: float) -> str:
-    found = (
-        "no gap is worth listing"
-        if not gaps
-        else "1 gap is listed"
-        if len(gaps) == 1
-        else f"{len(gaps)} gaps are listed"
-    )
-    held = sum(is_held(gap.coverage, gap.high) for gap in gaps)
-    if held:
-        they, them = ("it seems", "it") if held == 1 else ("they seem", "them")
-        found += f", {held} of them held: {they} covered, but nothing was done for {them}"
     return (
         f"The eval set covers {traffic.value:.0%} of {turns:,} turns "
-        f"({interval:.0%} interval {traffic.low:.0%} to {traffic.high:.0%}); {found}."
+        f"({interval:.0%} interval {traffic.low:.0%} to {traffic.high:.0%}); {_listed_words(gaps)}."
     )
+
+
+def _listed_words(gaps: Sequence[GapRow]) -> str:
+    if not gaps:
+        return "no gap is worth listing"
+    said = f"{counted(len(gaps), 'gap')} {'is' if len(gaps) == 1 else 'are'} listed"
+    held = sum(is_held(gap.coverage, gap.high) for gap in gaps)
+    if not held:
+        return said
+    which = "and held" if len(gaps) == 1 else f"{held} of them held"
+    they, them = ("it seems", "it") if held == 1 else ("they seem", "them")
+    return f"{said}, {which}: {they} covered, but nothing was done for {them}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from monitor.atlas.assembly import moment
 from monitor.atlas.corpus import numbered
 from monitor.atlas.timeline import first_seen, growth
 from monitor.coverage.estimate import Coverage, Interval
-from monitor.coverage.gaps import Bounds, Gap, Slice, alerts, gap_id_of, gap_of, rank_gaps
+from monitor.coverage.gaps import Bounds, Gap, Slice, alerts, gap_id_of, gap_of, is_held, rank_gaps
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.listed import Listed, OwnItems
 from monitor.coverage.parts import Estimator, Part, parts_apart
@@ -109,10 +109,10 @@ def gap_rows(
         ranked.append(gap_of(len(slices), one, bounds))
         places.append(place)
         slices.append(one)
-    ranked.sort(key=lambda one: (-one.priority, one.slice))
     ranked += _held(
         measures, bounds, places, slices, ranked, listed, OwnItems.of(coverage, estimator, production, items)
     )
+    ranked.sort(key=lambda one: (_is_held(slices[one.slice]), -one.priority, one.slice))
     least = bounds.min_conversations
     splits = splits_of(
         production, coverage.covered, [places[gap.slice].rows for gap in ranked], min_conversations=least
@@ -200,7 +200,7 @@ def _held(
     listed: Listed,
     own: OwnItems,
 ) -> list[Gap]:
-    """Gaps that were listed, seem covered, and that nothing was done for since; whole topics that are in no gap of today."""
+    """Gaps that were listed and that nothing was done for since, of whole topics that are in no gap of today."""
     production, topics = measures.production, measures.production.atlas.topics
     free = {position for _, position in _not_in(production, {places[gap.slice].topic for gap in ranked})}
     found: list[Gap] = []
@@ -213,7 +213,11 @@ def _held(
         if bounds.keep(one) and not own.came(listed.texts_of(gap_id), place.topic, topic.level - MIDDLE, place.rows):
             held.add(topic.topic_id)
             found.append(gap_of(number, one, bounds))
-    return sorted(found, key=lambda one: (-one.priority, one.slice))
+    return found
+
+
+def _is_held(one: Slice) -> bool:
+    return is_held(one.coverage.value, one.coverage.high)
 
 
 def _parts(

@@ -10,7 +10,9 @@ import pytest
 from monitor.coverage.estimate import Interval
 from monitor.coverage.gaps import is_held
 from monitor.coverage.listed import Listed, OwnItems
+from monitor.coverage.report import _listed_words
 from monitor.store.atlases import LineageRow
+from tests.alerts.test_findings import gap
 from tests.traffic_coverage.test_gaps import BOUNDS, GAP
 
 LISTED = Listed("a1", {"g2": ("e1",), "g1": ("e1", "e2")}, {("e1",): frozenset({"an old question"})})
@@ -77,3 +79,19 @@ def test_a_gap_above_the_bar_is_held_and_is_not_smaller_for_being_covered() -> N
     assert BOUNDS.keep(covered) and not BOUNDS.hold(covered)
     assert not BOUNDS.keep(replace(covered, share=0.003))
     assert not BOUNDS.keep(replace(covered, loyalty=0.3))
+
+
+@pytest.mark.parametrize(
+    ("coverages", "words"),
+    [
+        ((), "no gap is worth listing"),
+        ((0.1,), "1 gap is listed"),
+        ((0.8,), "1 gap is listed, and held: it seems covered, but nothing was done for it"),
+        ((0.1, 0.8), "2 gaps are listed, 1 of them held: it seems covered, but nothing was done for it"),
+        ((0.1, 0.8, 0.9), "3 gaps are listed, 2 of them held: they seem covered, but nothing was done for them"),
+    ],
+    ids=["none", "one", "one held", "one of two", "two of three"],
+)
+def test_the_verdict_says_how_many_are_held(coverages: tuple[float, ...], words: str) -> None:
+    gaps = [gap("t1", coverage=one, high=0.85) for one in coverages]
+    assert _listed_words(gaps) == words
