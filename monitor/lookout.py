@@ -23,6 +23,8 @@ from monitor.clock import Clock
 from monitor.drift.bets import FAR
 from monitor.drift.detector import FAMILIES, FEWEST, Change, Detector
 from monitor.drift.landmarks import Landmarks, Placed
+from monitor.drift.rhythm import LEAST_HOURS, Rhythm
+from monitor.drift.seasons import hour_of_week
 from monitor.records import Turn
 from monitor.settings import Settings
 from monitor.signals import NEGATIVE, find_signals
@@ -45,6 +47,9 @@ _LEAST_RUN = 1_000
 #: A pause of the traffic counts as no more than this.
 _PAUSE = timedelta(days=1)
 _EXAMPLES = 3
+#: What stands in the state beside the detector's, for as long as the reference does: which season each hour of the week is in,
+#: in the calendar of which zone, and how many hours the reference spans.
+_OF_REFERENCE = ("season_of_hour", "zone", "hours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,25 @@ def standing(row: LookoutRow | None, settings: Settings) -> Standing:
     parts = {_FAMILIES[name]: row.evidence[name] / limit for name in FAMILIES}
     share_ = sum(parts.values())
     words = f"Watched {watched}, against {row.reference:,} before: evidence of a change is {share_:.2f} of 1."
-    return Standing(words, share_, parts)
+    return Standing(words + _rhythm_words(row), share_, parts)
+
+
+def _stays(row: LookoutRow) -> timedelta:
+    """How long a reference stays: one that has no whole week, until there is one."""
+    return _REFERENCE if row.state.get("hours", LEAST_HOURS) >= LEAST_HOURS else timedelta(hours=LEAST_HOURS)
+
+
+def _rhythm_words(row: LookoutRow) -> str:
+    """What hours of the week have to do with it; nothing where they are alike."""
+    hours = row.state.get("hours")
+    if hours is not None and hours < LEAST_HOURS:
+        spanned = counted(round(hours / 24), "day") if hours >= 48 else counted(round(hours), "hour")
+        return (
+            f" Those before came within {spanned}: hours and days that are not among them may look like a change, "
+            "until there is a week of them."
+        )
+    seasons = len(set(row.state.get("season_of_hour") or (0,)))
+    return " What is asked differs by the hour of the week, so like hours are compared." if seasons > 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +148,7 @@ class Lookout:
         now = self._clock()
         until = now - timedelta(minutes=self._settings.drift.conversation_minutes)
         row = self._store.lookouts.read()
-        if row is None or row.encoder != atlas.encoder or (now - row.pinned_at > _REFERENCE and self._usual(row)):
+        if row is None or row.encoder != atlas.encoder or (now - row.pinned_at > _stays(row) and self._usual(row)):
             changed_at = row.since if row is not None and (row.alarms or not row.encoder) else None
             return self._pin(atlas, now, until, changed_at)
         if until <= row.after:
@@ -143,12 +166,20 @@ class Lookout:
         return sum(row.evidence.values()) < 0.1 * self.limit
 
     @property
+    def _zone(self) -> str:
+        return self._settings.analysis.time_zone
+
+    @property
     def limit(self) -> float:
         """Months of evidence that are an alarm."""
         return 1 / self._settings.drift.false_alarms_per_month
 
     def _take(self, atlas: AtlasRow, row: LookoutRow, coming: _Conversations, until: datetime) -> str:
         detector, edges = Detector.from_state(row.state), np.array(row.edges)
+        known = {name: row.state[name] for name in _OF_REFERENCE if name in row.state}
+        seasons = Rhythm.of_list(known.get("season_of_hour")).of_hour[
+            _hours(coming.began, known.get("zone", self._zone))
+        ]
         bins = np.searchsorted(edges, coming.novelty, side="left").astype(np.int64)
         last, told, since, watched = row.last_at, [], row.since, row.conversations
         most = min(_PAUSE / MONTH, self.limit / _LEAST_RUN)
@@ -156,7 +187,14 @@ class Lookout:
             step = slice(at, at + 1)
             time = min(max(0.0, (began - last) / MONTH), most)
             last = max(last, began)
-            detector.update(coming.topics[step], bins[step], coming.negative[step], time=time, at=_seconds(began))
+            detector.update(
+                coming.topics[step],
+                bins[step],
+                coming.negative[step],
+                time=time,
+                at=_seconds(began),
+                season=seasons[step],
+            )
             watched += 1
             if sum(float(one[0]) for one in detector.evidence().values()) >= self.limit:
                 change = detector.change()
@@ -171,7 +209,7 @@ class Lookout:
             conversations=watched,
             alarms=row.alarms + len(told),
             evidence={name: float(one[0]) for name, one in detector.evidence().items()},
-            state=detector.state(),
+            state=detector.state() | known,
         )
         with self._store.transaction(journaled=False):
             self._store.lookouts.write(row)
@@ -229,8 +267,15 @@ class Lookout:
         placed = Placed(usual.keys, usual.novelty, usual.topics)
         edges = placed.edges()
         since = np.array([changed_at is None or one >= changed_at for one in usual.began], bool)
+        hours = (max(usual.began) - min(usual.began)) / timedelta(hours=1)
+        of_week = _hours(usual.began, self._zone)
+        rhythm = Rhythm.none()
+        if hours >= LEAST_HOURS:
+            rhythm = Rhythm.find(usual.topics, of_week, seed=self._settings.atlas.seed)
+        of_season = [since & (rhythm.of_hour[of_week] == one) for one in range(rhythm.seasons)]
         detector = Detector.of(
-            placed.among(since).counts(edges, len(names)), np.array([usual.negative[since].sum()], np.float64)
+            np.stack([placed.among(one).counts(edges, len(names)) for one in of_season], axis=1),
+            np.array([[usual.negative[one].sum() for one in of_season]], np.float64),
         )
         if not detector.betting[0]:
             detector = detector.restarted()
@@ -247,7 +292,8 @@ class Lookout:
             edges=tuple(edges.tolist()),
             topics=tuple(names),
             evidence=dict.fromkeys(FAMILIES, 0.0),
-            state=detector.state(),
+            state=detector.state()
+            | {"season_of_hour": rhythm.of_hour.tolist(), "zone": self._zone, "hours": round(hours, 1)},
         )
         reference = pa.table(
             {"turn_key": subjects.column("turn_key").combine_chunks(), "topic": pa.array(topics, pa.int64())}
@@ -329,6 +375,11 @@ def _drawn(turns: pa.Table) -> pa.Table:
         return turns
     keys = np.sort(turns.column("conversation_key").to_numpy().astype(np.uint64))
     return turns.filter(pa.array(turns.column("conversation_key").to_numpy() < keys[_MOST_TURNS]))
+
+
+def _hours(moments: Sequence[datetime], zone: str) -> NDArray[np.int64]:
+    """Hour of the week of each, in the calendar of a zone."""
+    return hour_of_week(np.array(moments, "datetime64[us]").astype(np.int64), zone)
 
 
 def _seconds(at: datetime) -> float:

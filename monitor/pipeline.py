@@ -634,7 +634,9 @@ def _publish(
             store.eval_health.write(_health_row(health, eval_sets, run, _numbers(report)))
         if seen is not None:
             store.gap_lives.note(seen.look, seen.sightings, seen.links)
-    store.runs.sweep()
+    with store.transaction():
+        store.runs.sweep()
+        store.jobs.sweep()
     return run
 
 

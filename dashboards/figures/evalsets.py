@@ -39,10 +39,11 @@ def coverage_by_version(points: Sequence[CoveragePoint], marks: Sequence[tuple[d
         if one.value is not None and one.low is not None and one.high is not None
     ]
     figure = coverage_band(known, "%-d %b %Y %H:%M")
-    drawn_marks(figure, [Mark(when, name) for when, name in _in_sight(marks, times)])
     day_long = len(times) > 1 and (times[-1] - times[0]).days >= 3
     figure = finished(figure, dates=day_long, yaxis={"range": [0, 1.02], "tickformat": ".0%", "nticks": 5})
-    return figure if day_long else figure.update_xaxes(tickformat="%-d %b %H:%M", nticks=4)
+    if not day_long:
+        figure.update_xaxes(tickformat="%-d %b %H:%M", nticks=4)
+    return drawn_marks(figure, [Mark(when, name) for when, name in _in_sight(marks, times)], times)
 
 
 def _in_sight(marks: Sequence[tuple[datetime, str]], times: Sequence[datetime]) -> list[tuple[datetime, str]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
+from dashboards.figures.marks import Mark, drawn_marks
 from dashboards.queries.ingest import Course
 from dashboards.theme import BAD, NEUTRAL, finished, safe
 from monitor.store.samples import FILES, FOLDER, HTTP
@@ -16,7 +18,7 @@ __all__ = ["lag_lines", "letters_line", "throughput_bars"]
 _HEIGHT = 220
 
 
-def throughput_bars(course: Course) -> go.Figure:
+def throughput_bars(course: Course, marks: Sequence[Mark] = ()) -> go.Figure:
     """Records a minute, stacked by source. A bar is as wide as the time between two samples."""
     figure = go.Figure()
     for source in sorted(
@@ -32,10 +34,10 @@ def throughput_bars(course: Course) -> go.Figure:
             hovertemplate="%{x|%H:%M}: %{y:,.0f} records a minute<extra>" + _name(source) + "</extra>",
         )
     silent = not any(flow.records for flow in course.flows)
-    return _over_time(figure, course, "Nothing was read in the last hours" if silent else "", barmode="stack")
+    return _over_time(figure, course, marks, "Nothing was read in the last hours" if silent else "", barmode="stack")
 
 
-def lag_lines(course: Course) -> go.Figure:
+def lag_lines(course: Course, marks: Sequence[Mark] = ()) -> go.Figure:
     """Messages that wait, a line a partition."""
     figure = go.Figure()
     for line in course.lags:
@@ -48,15 +50,15 @@ def lag_lines(course: Course) -> go.Figure:
             hovertemplate="%{x|%H:%M}: %{y:,} behind<extra>" + _name(line.name) + "</extra>",
         )
     top = max((lag for line in course.lags for _, lag in line.points), default=0)
-    return _over_time(figure, course, "" if course.lags else "No stream is read", top=top)
+    return _over_time(figure, course, marks, "" if course.lags else "No stream is read", top=top)
 
 
-def letters_line(course: Course) -> go.Figure:
+def letters_line(course: Course, marks: Sequence[Mark] = ()) -> go.Figure:
     """Dead letters that are kept."""
     figure = go.Figure()
     counts = [count for _, count in course.letters.points]
     if not any(counts):
-        return _over_time(figure, course, "There are none", legend=False)
+        return _over_time(figure, course, marks, "There are none", legend=False)
     figure.add_scatter(
         x=[at for at, _ in course.letters.points],
         y=counts,
@@ -66,11 +68,18 @@ def letters_line(course: Course) -> go.Figure:
         fillcolor="rgba(232,89,12,0.12)",
         hovertemplate="%{x|%H:%M}: %{y:,} dead letters<extra></extra>",
     )
-    return _over_time(figure, course, "", legend=False, top=max(counts))
+    return _over_time(figure, course, marks, "", legend=False, top=max(counts))
 
 
 def _over_time(
-    figure: go.Figure, course: Course, empty: str, *, legend: bool = True, top: float = 5, **layout: Any
+    figure: go.Figure,
+    course: Course,
+    marks: Sequence[Mark],
+    empty: str,
+    *,
+    legend: bool = True,
+    top: float = 5,
+    **layout: Any,
 ) -> go.Figure:
     """From zero, over the time that is known; or, in words, why there is nothing to draw. `top` is the largest count."""
     shown: dict[str, Any] = {"visible": False} if empty else {"nticks": 5}
@@ -89,7 +98,8 @@ def _over_time(
         figure.add_annotation(
             text=empty, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"color": NEUTRAL}
         )
-    return figure
+        return figure
+    return drawn_marks(figure, marks, [course.start, course.end])
 
 
 def _name(source: str) -> str:

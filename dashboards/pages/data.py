@@ -10,10 +10,11 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html
 
 from dashboards.components.cards import card, chart, empty, explained, page, table, verdict
+from dashboards.components.timeline import timeline
 from dashboards.context import PageContext
 from dashboards.figures.coverage import turn_bars
 from dashboards.figures.ingest import lag_lines, letters_line, throughput_bars
-from dashboards.figures.marks import marked
+from dashboards.figures.marks import release_marks
 from dashboards.pages.letters import letter_page, letters_card
 from dashboards.queries.coverage import turns_over_time, unit_of
 from dashboards.queries.ingest import ingest_course
@@ -134,7 +135,8 @@ def _live(context: PageContext) -> Any:
 def _figures(context: PageContext) -> Sequence[Any]:
     """In the order of `_CHARTS`."""
     course = ingest_course(context.store, context.clock())
-    return throughput_bars(course), lag_lines(course), letters_line(course)
+    marks = release_marks(context.store.statistics.releases(), [course.start, course.end])
+    return throughput_bars(course, marks), lag_lines(course, marks), letters_line(course, marks)
 
 
 def _course(context: PageContext) -> Any:
@@ -159,7 +161,7 @@ def _over_time(context: PageContext, selection: Selection) -> Any:
     unit = unit_of(max(0.1, days))
     points = turns_over_time(context.store, unit, selection.filter)
     body: Any = (
-        chart(marked(turn_bars(points), context.store.statistics.releases(), [start for start, _ in points]))
+        timeline(context, turn_bars(points), [start for start, _ in points])
         if points
         else dmc.Text("No turns in this selection.", size="sm", c="dimmed")
     )
@@ -260,7 +262,7 @@ def _jobs(context: PageContext) -> Any:
         begun = f"since {one.started_at:%H:%M:%S}" if one.started_at else ""
         due = begun if one.state == "running" else f"due {one.due_at:%H:%M:%S}"
         rows.append([one.job, one.state, due, clean(one.error or "")[:160]])
-    for job in context.store.jobs.read()[:_JOBS]:
+    for job in context.store.jobs.read(most=_JOBS):
         rows.append(
             [job.kind.replace("_", " "), job.state, f"{job.started_at:%-d %b %H:%M}", clean(job.error or "")[:160]]
         )

@@ -148,7 +148,7 @@ def _versions_of(row: EvalHealthRow, versions: list[Numbered]) -> str:
 
 
 def _selftest(context: PageContext, shown: Shown) -> Any:
-    past = next((job for job in context.store.jobs.read("finished") if job.kind == "selftest"), None)
+    past = next(iter(context.store.jobs.read("finished", kind="selftest", most=1)), None)
     return card(
         "Would offmap notice?",
         dmc.Text(

@@ -12,9 +12,9 @@ from dash import Input, Output, State, dcc, html, no_update
 from dashboards.components.cards import card, chart, empty, explained, link, not_read_line, page, table, verdict
 from dashboards.components.grid import column, grid, share_column
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
+from dashboards.components.timeline import timeline
 from dashboards.context import PageContext
 from dashboards.figures.coverage import interval_bar
-from dashboards.figures.marks import marked
 from dashboards.figures.topics import growth_curve
 from dashboards.pages import gap_life
 from dashboards.pages.gap_parts import label_in_list, of_part, share_of, where_from, why_so_high
@@ -274,9 +274,7 @@ def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -
 
 def _export(context: PageContext, gap: GapRow) -> Any:
     past = [
-        job
-        for job in context.store.jobs.read()
-        if job.kind == "export" and job.parameters.get("gap") == gap.gap_id and job.state == "finished"
+        job for job in context.store.jobs.read("finished", kind="export") if job.parameters.get("gap") == gap.gap_id
     ][:5]
     rows = [
         [
@@ -339,10 +337,9 @@ def _growth(context: PageContext, selection: Selection, shown: Shown, topic: Top
     points, shares, unit = topic_over_time(context.store, shown, topic, selection.filter)
     if not points:
         return card("Over time", dmc.Text("No turns in this selection.", size="sm", c="dimmed"))
-    drawn = marked(growth_curve(points, shares), context.store.statistics.releases(), [start for start, _ in points])
     return card(
         "Over time",
-        chart(drawn),
+        timeline(context, growth_curve(points, shares), [start for start, _ in points]),
         meaning=f"Turns of this topic by {unit}, and their share of the turns with a subject.",
     )
 

@@ -8,8 +8,8 @@ from typing import Any
 import dash_mantine_components as dmc
 
 from dashboards.components.cards import card, chart, link, table, verdict, with_interval
+from dashboards.components.timeline import timeline
 from dashboards.context import PageContext
-from dashboards.figures.marks import marked
 from dashboards.figures.ratios import Ratio, ratio_dots
 from dashboards.figures.topics import share_lines
 from dashboards.queries.movement import Moves, moves
@@ -102,11 +102,10 @@ def over_time_card(context: PageContext, selection: Selection, shown: Shown, lar
             "as it was · ",
             link("take weekdays out", context.href("/topics", selection, **{**selection.query, "weekdays": None})),
         ]
-    drawn = share_lines(found.rows, {one.topic_id: one for one in largest})
-    drawn = marked(drawn, context.store.statistics.releases(), list(found.rows["start"]))
-    return card(
-        "Over time", chart(drawn), meaning=meaning, right=dmc.Text(switch, size="xs", c="dimmed") if switch else None
+    drawn = timeline(
+        context, share_lines(found.rows, {one.topic_id: one for one in largest}), list(found.rows["start"])
     )
+    return card("Over time", drawn, meaning=meaning, right=dmc.Text(switch, size="xs", c="dimmed") if switch else None)
 
 
 def _listed(found: Sequence[TopicTrend]) -> list[TopicTrend]:

@@ -10,9 +10,9 @@ import dash_mantine_components as dmc
 from dash import html
 
 from dashboards.components.cards import card, chart, empty, link, not_read_line, number_card, page, table, verdict
+from dashboards.components.timeline import timeline
 from dashboards.context import PageContext
 from dashboards.figures.coverage import coverage_line, interval_bar
-from dashboards.figures.marks import marked
 from dashboards.queries.coverage import coverage_over_time, unit_of
 from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
@@ -152,7 +152,7 @@ def _coverage(context: PageContext, selection: Selection, shown: Shown) -> Any:
     if not points:
         drawn: Any = dmc.Text("Too few conversations in this selection to say.", size="sm", c="dimmed")
     else:
-        drawn = chart(marked(coverage_line(points), context.store.statistics.releases(), [one.start for one in points]))
+        drawn = timeline(context, coverage_line(points), [one.start for one in points])
     return card(
         "Coverage over time",
         chart(whole),

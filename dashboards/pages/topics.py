@@ -11,8 +11,8 @@ from dash import Input, Output, State, html, no_update
 
 from dashboards.components.cards import card, chart, empty, link, not_read_line, page, table, verdict
 from dashboards.components.grid import column, grid, share_column
+from dashboards.components.timeline import timeline
 from dashboards.context import PageContext
-from dashboards.figures.marks import marked
 from dashboards.figures.topics import growth_curve, topic_map, topic_treemap
 from dashboards.pages.deciding import decided_note, deciding_card
 from dashboards.pages.lineage import lineage_card
@@ -267,13 +267,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
                     [
                         card(
                             "Over time",
-                            chart(
-                                marked(
-                                    growth_curve(points, shares),
-                                    context.store.statistics.releases(),
-                                    [start for start, _ in points],
-                                )
-                            ),
+                            timeline(context, growth_curve(points, shares), [start for start, _ in points]),
                             meaning=f"Turns by {unit}, and their share of the traffic.",
                         )
                         if points

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import html
 
-from dashboards.components.cards import card, chart, empty, link, table, verdict, with_interval
+from dashboards.components.cards import card, empty, link, table, verdict, with_interval
 from dashboards.components.texts import around, with_hits
+from dashboards.components.timeline import timeline
 from dashboards.context import PageContext
 from dashboards.figures.watch_lists import watch_days
 from dashboards.queries.watch_lists import Counted, HitText, count_lists, look_closer
@@ -121,7 +123,11 @@ def _near(context: PageContext, one: Counted, current: Window, reference: Window
         cut(one.one.name, 60),
         dmc.Text(cut(listed, _LISTED), size="xs", c="dimmed"),
         *([dmc.Text(_numbers(one.counts.now), size="sm")] if one.counts else []),
-        chart(watch_days(found.days, current.start.date())),
+        timeline(
+            context,
+            watch_days(found.days, current.start.date()),
+            [datetime.combine(day, time()) for day, _ in found.days],
+        ),
         *said,
         meaning="Turns a day that are on the list; the last days are coloured. Below, what users said, the latest of each, "
         f"with the hits marked; {redacted}.",

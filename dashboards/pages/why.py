@@ -67,10 +67,11 @@ def register(app: dash.Dash, context: PageContext) -> None:
         asked = read_asked(context.store, context.settings, key or "")
         if asked is None or not asked.may_be_shown:
             return no_update, no_update
-        known = next((one for one in context.store.jobs.read("finished") if _is_of(one, asked)), None)
-        if known is not None:
-            return known.job_id, no_update
-        job, state = request_job(context, "why", {"turn": key}, "The words are being left out, one at a time …")
+        parameters = {"turn": str(asked.turn.key)}
+        for known in context.store.jobs.read(kind="why", parameters=parameters, most=1):
+            if known.state in ("queued", "running") or _is_of(known, asked):
+                return known.job_id, no_update
+        job, state = request_job(context, "why", parameters, "The words are being left out, one at a time …")
         return job, [_plain(asked), state]
 
     follow_job(app, context, "why", partial(_job_state, context))

@@ -26,13 +26,13 @@ _OFFSET_LIMIT = 60.0
 _SURE_ERRORS = 3.0
 
 #: Quantiles of the novelty of covered text at which the share is read, and those at which it is bounded. High ones: lower
-#: down, items and turns differ more by how dense the traffic is around them than by what is covered.
-_PLACES, _BOUNDS = np.linspace(0.9, 0.98, 9), np.linspace(0.1, 0.9, 9)
+#: down, items and turns differ more by how they are worded than by what is covered.
+_PLACES, _BOUNDS = np.linspace(0.85, 0.98, 9), np.linspace(0.1, 0.9, 9)
 _READ = len(_BOUNDS) + np.arange(len(_PLACES))
 
-#: Covered items weigh alike, as people write evals. Replicates weigh them by their topic's traffic to a power up to this, since
-#: nobody knows how their novelty goes with it.
-_AS_TRAFFIC = 0.5
+#: Of a topic that holds missed text, this share is covered all the same: topics are not intents. Replicates draw it, up to
+#: twice that. Labels have none.
+_COVERED_IN_TOPIC = 0.05
 
 #: Where all of the traffic might be covered, a topic that no item is near is hardly: topics go this part of the way that the
 #: whole goes in a replicate, beside what their own turns say.
@@ -206,65 +206,94 @@ class _Bins:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """What the share of covered turns is read from: how many of the thresholds lie below each turn [t], each item left out
-    alone [m] and with its kind [l, m]; the weights and groups of the items.
-
-    The first thresholds are those of the bounds.
+    """What the share of covered turns is read from: how much of each text [n, q], of each item left out alone [m, q] and with
+    its kind [l, m, q] lies at or below each of q thresholds, nan where nothing is known of an item. The first thresholds are
+    those of the bounds. And the stratum of each text's nearest item [n], and of each item [m]; the text of each turn [t].
     """
 
-    turns: NDArray[np.int64]
-    covered: NDArray[np.int64]
-    missed: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    groups: NDArray[np.int64]
+    texts: NDArray[np.float32]
+    covered: NDArray[np.float64]
+    missed: NDArray[np.float64]
+    nearest: NDArray[np.int64]
+    strata: NDArray[np.int64]
+    text_of: NDArray[np.int64]
 
     @classmethod
     def of(cls, novelty: Novelty, traffic: Traffic) -> _Share:
-        known = np.isfinite(novelty.covered) & np.isfinite(novelty.missed).all(axis=0)
-        thresholds = np.quantile(novelty.covered[known], np.concatenate([_BOUNDS, _PLACES]))
-        _, groups = np.unique(novelty.item_topics[-1][known], return_inverse=True)
+        strata, nearest = novelty.strata, novelty.strata[novelty.nearest_items]
+        weights = _turns_an_item(strata, np.bincount(nearest[traffic.texts], minlength=int(strata.max()) + 1))
+        known = np.isfinite(novelty.covered)
+        quantiles = np.concatenate([_BOUNDS, _PLACES])
+        thresholds = _weighted_quantiles(novelty.covered[known], weights[known], quantiles)
+        reached = np.zeros((len(novelty.texts), len(thresholds)), np.float32)
+        for column in novelty.as_covered.T:
+            reached += column[:, None] <= thresholds.astype(np.float32)
+        reached /= novelty.as_covered.shape[1]
         return cls(
-            np.searchsorted(thresholds, novelty.texts)[traffic.texts],
-            np.searchsorted(thresholds, novelty.covered[known]),
-            np.searchsorted(thresholds, novelty.missed[:, known]),
-            _turns_an_item(novelty, traffic)[known],
-            groups.ravel(),
+            reached,
+            _at_most(novelty.covered, thresholds),
+            _at_most(novelty.missed, thresholds),
+            nearest,
+            strata,
+            traffic.texts,
         )
 
     def estimate(self, turn_weight: NDArray[np.float64] | None, rng: np.random.Generator | None) -> float:
-        """The mean over the kinds; a replicate draws the items' topics with replacement, and what a kind is at random.
+        """The mean over the kinds; a replicate draws the strata with replacement, and what a kind is at random.
 
-        Items of a topic are alike, so they are drawn together; where the kinds disagree, the interval says so.
+        An item stands for the turns to which one of its stratum is the nearest, over the items in it. Items of a stratum are
+        alike, so they are drawn together; where the kinds disagree, the interval says so.
         """
-        drawn, kinds, place, read = np.ones(len(self.covered)), list(self.missed), 0.5, _READ
-        alike = drawn
+        text_weight = np.bincount(self.text_of, turn_weight, minlength=len(self.texts)).astype(np.float64)
+        strata = int(self.strata.max()) + 1
+        weight = _turns_an_item(self.strata, np.bincount(self.nearest, text_weight, minlength=strata))
+        kinds, place, read, inside = np.arange(len(self.missed)), 0.5, _READ, _COVERED_IN_TOPIC
         if rng is not None:
-            place = float(rng.random())
-            drawn = _resample(rng, int(self.groups.max()) + 1)[self.groups]
-            kinds = [kinds[int(rng.integers(len(kinds)))]]
+            place, inside = float(rng.random()), 2 * _COVERED_IN_TOPIC * float(rng.random())
+            weight = weight * _resample(rng, strata)[self.strata]
+            kinds = kinds[[int(rng.integers(len(kinds)))]]
             read = _READ[[int(rng.integers(len(_READ)))]]
-            alike = self.weights ** (_AS_TRAFFIC * float(rng.random()))
-        f, f0 = _reached(self.turns, turn_weight), _reached(self.covered, drawn * alike)
-        missed = [_reached(one, drawn * self.weights) for one in kinds]
-        return float(np.mean([_mixture_weight(f, f0, f1, read, place) for f1 in missed]))
+        f = text_weight @ self.texts / max(float(text_weight.sum()), 1e-12)
+        f0 = _reached(self.covered, weight)
+        found = []
+        for kind in kinds.tolist():
+            covered = inside if kind == 0 else 0.0  # the first kind is the topic
+            f1 = (1 - covered) * _reached(self.missed[kind], weight) + covered * f0
+            found.append(_mixture_weight(f, f0, f1, read, place))
+        return float(np.mean(found))
 
 
-def _turns_an_item(novelty: Novelty, traffic: Traffic) -> NDArray[np.float64]:
-    """For each item [m], the turns in its topic over the items in it; 1 everywhere when no item has a topic with turns."""
-    topic, of_turns = novelty.item_topics[-1], traffic.topics[-1]
-    size = int(max(topic.max(initial=-1), of_turns.max(initial=-1))) + 2
-    turns = np.bincount(of_turns[of_turns >= 0], minlength=size)
-    found: NDArray[np.float64] = (
-        np.where(topic >= 0, turns[topic], 0) / np.bincount(topic + 1, minlength=size)[topic + 1]
-    )
-    return found if found.any() else np.ones(len(topic))
+def _turns_an_item(strata: NDArray[np.int64], turns: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
+    """Turns of each item's stratum over the items in it [m]; 1 everywhere where there are none."""
+    found = np.asarray((turns / np.bincount(strata, minlength=len(turns)).clip(1))[strata], np.float64)
+    return found if found.any() else np.ones(len(strata))
 
 
-def _reached(places: NDArray[np.int64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Share of the weight at or below each threshold."""
-    size = len(_BOUNDS) + len(_PLACES)
-    found = np.cumsum(np.bincount(places, weights, minlength=size + 1))
-    return np.asarray(found[:size] / found[-1] if found[-1] > 0 else np.ones(size), np.float64)
+def _weighted_quantiles(
+    values: NDArray[np.float64], weights: NDArray[np.float64], quantiles: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The least values that so much of the weight lies at or below."""
+    if not weights.any():
+        weights = np.ones(len(values))
+    order = np.argsort(values, kind="stable")
+    share = np.cumsum(weights[order])
+    place = np.searchsorted(share / share[-1], quantiles)
+    return np.asarray(values[order][np.minimum(place, len(values) - 1)], np.float64)
+
+
+def _at_most(values: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 where a value [...] is at or below a threshold [q], 0 where it is not, nan where it is unknown: [..., q]."""
+    known = np.isfinite(values)[..., None]
+    return np.where(known, (values[..., None] <= thresholds).astype(np.float64), np.nan)
+
+
+def _reached(at_most: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the weight of the known items [m, q] at or below each threshold."""
+    known = np.isfinite(at_most[:, 0])
+    weights = weights[known]
+    if not weights.any():
+        return np.ones(at_most.shape[1])
+    return np.asarray(weights @ at_most[known] / weights.sum(), np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.coverage.estimate import Interval
 from monitor.records import short_hash
-from monitor.store.gap_lives import COVERED_AT_MOST, HIGH_AT_MOST
+from monitor.store.gap_lives import COVERED_AT_MOST, COVERED_AT_MOST_ELSE, HIGH_AT_MOST, MUCH
 
 __all__ = [
     "Bounds",
@@ -98,7 +98,7 @@ class Bounds:
 
     def hold(self, one: Slice) -> bool:
         """Whether a slice is a gap: it is uncovered, large enough, and a subject of its own."""
-        return self.keep(one) and not is_held(one.coverage.value, one.coverage.high)
+        return self.keep(one) and not is_held(one.share, one.coverage.value, one.coverage.high)
 
     def keep(self, one: Slice) -> bool:
         """Whether a slice that was a gap may still be one, however covered it seems: large enough, a subject of its own."""
@@ -110,9 +110,11 @@ class Bounds:
         )
 
 
-def is_held(coverage: float, high: float) -> bool:
-    """Whether a gap of this coverage, with this high end of its interval, is listed because it was before, and only so."""
-    return coverage > COVERED_AT_MOST or high > HIGH_AT_MOST
+def is_held(share: float, coverage: float, high: float) -> bool:
+    """Whether a gap of this share of the traffic and this coverage, with this high end of its interval, is listed because it
+    was before, and only so."""
+    most = COVERED_AT_MOST if share * (1 - coverage) >= MUCH else COVERED_AT_MOST_ELSE
+    return coverage > most or high > HIGH_AT_MOST
 
 
 def gap_id_of(topic_id: str, attribute: str | None = None, value: str | None = None) -> str:

@@ -9,7 +9,7 @@ decided and what publications saw (docs/decisions/0025).
 | planned, acknowledged | somebody decided so |
 | growing | the share of its topic rises surely |
 | exported | it was exported since it opened |
-| held | it seems covered by now, though nothing was done for it: it is listed because it was before (docs/decisions/0030) |
+| held | it seems covered by now, though nothing was done for it: it is listed because it was before (docs/decisions/0032) |
 | reopened, opened | a publication lists it; it was closed before, or not |
 
 Several may hold; the first of them is *the* state.

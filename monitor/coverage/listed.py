@@ -1,7 +1,7 @@
 """Gaps that are held: listed because they were before, though they seem covered now and nothing was done for them.
 
 The estimate of one topic hangs on that of all traffic together, so eval items of one subject raise the coverage of others, and
-some of these cross the bar. Such a gap is not closed (docs/decisions/0030): only what came for it judges it anew.
+some of these cross the bar. Such a gap is not closed (docs/decisions/0032): only what came for it judges it anew.
 """
 
 from __future__ import annotations

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from monitor.atlas.affinity import Directions
-from monitor.atlas.neighbours import NeighbourGraph, build_graph, edge_weights, nearest
+from monitor.atlas.neighbours import GrowingGraph, NeighbourGraph, edge_weights, nearest
+from monitor.coverage.folds import LeftOut, alone, item_groups, none_left_out, stratum_of, with_their_kind
 from monitor.coverage.presence import presence
 from monitor.coverage.start import Starts, measure_starts
+from monitor.coverage.variants import variants
 
-__all__ = ["EvalVectors", "Novelty", "home_topics", "item_groups", "measure_novelty"]
+__all__ = ["EvalVectors", "Novelty", "home_topics", "measure_novelty"]
 
 #: Directions that are kept: 64 are better still on CLINC150 and worse on the sample traffic, all 384 the other way round.
 _DIRECTIONS = 128
@@ -33,12 +35,6 @@ _ROUNDS = 50
 #: A text keeps this share of its start: so many texts over the number of all, between two bounds. What is near may draw harder
 #: in a large graph, and where conversations add edges (docs/decisions/0024).
 _OWN_TEXTS, _OWN_LEAST, _OWN_MOST = 500, 0.05, 0.2
-
-#: Two eval items this near say the same: they are left out together, or the one would cover the other.
-SAME_ITEM = 0.95
-
-#: Folds in which eval items are left out alone, and with their kind. More folds leave the rest nearer to the whole set.
-ALONE_FOLDS, KIND_FOLDS = 20, 10
 
 #: Columns of a diffusion that run together: a million texts with 8 folds take 64 MB a matrix.
 _TOGETHER = 8
@@ -72,15 +68,19 @@ class EvalVectors:
 class Novelty:
     """Novelty of the texts [n], and of eval items [m] while they are left out.
 
-    `covered` [m] is that of items left out alone, `missed` [l, m] that of items left out with all of their kind: the fine
-    topic, and where the items are labelled the label. `nearest_items` [n] is the eval item nearest to each text by the
-    encoder's cosine, and `nearest_cosines` how near. `item_topics` [l, m] are the topics of the eval items on each level, -1
-    for none, and `presence` [n] what they say of each text.
+    `covered` [m] is that of items left out with a part of every kind, nan where an item is the only one of its kind; `missed`
+    [l, m] that of items left out with all of their kind as well: the fine topic, and where the items are labelled the label.
+    `as_covered` [n, f] is that of the texts while each of f such parts is left out: of a covered turn it is what `covered` is
+    of an item. `strata` [m] numbers the kinds that the parts are of. `nearest_items` [n] is the eval item nearest to each text
+    by the encoder's cosine, and `nearest_cosines` how near. `item_topics` [l, m] are the topics of the eval items on each
+    level, -1 for none, and `presence` [n] what they say of each text.
     """
 
     texts: NDArray[np.float64]
+    as_covered: NDArray[np.float32]
     covered: NDArray[np.float64]
     missed: NDArray[np.float64]
+    strata: NDArray[np.int64]
     nearest_items: NDArray[np.int64]
     nearest_cosines: NDArray[np.float32]
     item_topics: NDArray[np.int64]
@@ -101,7 +101,8 @@ def measure_novelty(
 
     Repeat: novelty <- pull * (weighted mean of the neighbours' novelty, eval items at 0) + (1 - pull) * start. `topics`
     gives each text's topic on one or more levels, coarse to fine; `talk` [n, n] has edges of conversations, in whatever unit.
-    `pull` defaults to one less 500 / n, between 0.8 and 0.95, and to 0.95 where conversations add edges.
+    `pull` defaults to one less 500 / n, between 0.8 and 0.95, and to 0.95 where conversations add edges. Variants of a text
+    (`monitor.coverage.variants`) have one novelty.
     """
     talks = talk is not None and talk.nnz > 0
     if pull is None:
@@ -113,34 +114,24 @@ def measure_novelty(
     item_topics = [_item_topics(level, neighbours) for level in topics]
     labelled = items.kinds()
     kinds = item_topics[-1:] if labelled is None else [item_topics[-1], labelled]
-    alone = _spread_over(item_groups(items.vectors), ALONE_FOLDS, rng)
-    folds = [alone, *(_spread_over(kind, KIND_FOLDS, rng) for kind in kinds)]
-    diffusion, starts = _Diffusion.of(texts, items.vectors, folds, talk=talk if talks else None, k=k, pull=pull)
-    everything = np.ones((int(alone.max()) + 1, 1), bool)
-    covered, *missed = (_left_out(diffusion, *one) for one in zip(starts, folds, strict=True))
+    groups = item_groups(items.vectors)
+    strata = stratum_of([kinds[-1], *item_topics[::-1]], groups)
+    parts = alone(strata, groups, rng)
+    left_out = [none_left_out(len(items)), parts, *(with_their_kind(kind, parts, rng) for kind in kinds)]
+    space = _Space.of(texts, items.vectors, _turns_an_item(strata, nearest_items[:, 0]), talk if talks else None, k=k)
+    diffusion, starts = _Diffusion.of(space, left_out, k=k, pull=pull)
+    whole, of_parts, *of_kinds = (_spread(diffusion, *one) for one in zip(starts, left_out, strict=True))
     return Novelty(
-        texts=diffusion.run(*starts[0].without(everything), everything[alone])[0][:, 0],
-        covered=covered,
-        missed=np.stack(missed),
+        texts=whole[0][space.number, 0].astype(np.float64),
+        as_covered=of_parts[0][space.number],
+        covered=of_parts[1],
+        missed=np.stack([of_items for _, of_items in of_kinds]),
+        strata=strata,
         nearest_items=nearest_items[:, 0],
         nearest_cosines=nearest_cosines[:, 0],
         item_topics=np.stack(item_topics),
         presence=presence(topics, item_topics, items.labels),
     )
-
-
-def item_groups(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Number [m] of each eval item, equal where items say the same (cosine of 0.95 or more, directly or in a chain)."""
-    from scipy.sparse.csgraph import connected_components
-
-    _, labels = connected_components(csr_matrix(vectors @ vectors.T >= SAME_ITEM), directed=False)
-    return np.asarray(labels, np.int64)
-
-
-def _spread_over(groups: NDArray[np.int64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A fold for each item, members of a group together; groups are dealt out at random."""
-    names, member = np.unique(groups, return_inverse=True)
-    return (rng.permutation(len(names)) % folds)[member.ravel()]
 
 
 def home_topics(
@@ -155,18 +146,65 @@ def _item_topics(topics: NDArray[np.int64], neighbours: NDArray[np.int64]) -> ND
     return np.array([np.bincount(row[row >= 0]).argmax() if (row >= 0).any() else -1 for row in votes], np.int64)
 
 
-def _left_out(diffusion: _Diffusion, starts: Starts, folds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Novelty [m] of each item while its fold is left out; nan where that would leave no item."""
-    held = ~np.eye(int(folds.max()) + 1, dtype=bool)
-    found = np.full(len(folds), np.nan)
-    for start in range(0, len(held), _TOGETHER):
-        some = held[:, start : start + _TOGETHER]
-        items = some[folds]
-        holds = np.isin(np.arange(len(held)), start + np.flatnonzero(items.any(axis=0)))
-        mine = holds[folds]
-        if mine.any():
-            found[mine] = diffusion.run(*starts.without(some), items)[1][mine, folds[mine] - start]
-    return found
+def _turns_an_item(strata: NDArray[np.int64], nearest_items: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each item [m], the texts that an item of its stratum is nearest to, over the items in it."""
+    near = np.bincount(strata[nearest_items], minlength=int(strata.max()) + 1)
+    return np.asarray((near / np.bincount(strata))[strata], np.float64)
+
+
+def _spread(
+    diffusion: _Diffusion, starts: Starts, left_out: LeftOut
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Novelty of the texts [n, f] with each of f eval sets, and of each item [m] with that in which it is judged; nan where
+    it is in none, or that holds no item."""
+    items = left_out.items
+    of_texts = np.empty(starts.of_texts.shape, np.float32)
+    of_items = np.full(len(items), np.nan)
+    for start in range(0, items.shape[1], _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        held = items[:, some]
+        of_texts[:, some], values = diffusion.run(starts.of_texts[:, some], starts.of_items[:, some], held)
+        mine = np.isin(left_out.judged, start + np.flatnonzero(held.any(axis=0)))
+        of_items[mine] = values[mine, left_out.judged[mine] - start]
+    return of_texts, of_items
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """Texts [u, p] and eval items [m, p] in the main directions of the traffic, where each text is there once: `number` [n]
+    says which one a text is a variant of. The graph [u], and talk [u, u] between what they are variants of."""
+
+    texts: NDArray[np.float32]
+    items: NDArray[np.float32]
+    number: NDArray[np.int64]
+    graph: NeighbourGraph
+    talk: csr_matrix | None
+
+    @classmethod
+    def of(
+        cls,
+        texts: NDArray[np.float32],
+        items: NDArray[np.float32],
+        weights: NDArray[np.float64],
+        talk: csr_matrix | None,
+        *,
+        k: int,
+    ) -> _Space:
+        """`weights` [m] is how much of the traffic an item stands for."""
+        directions = Directions.of(texts, number=_DIRECTIONS)
+        texts, items = directions.project(texts), directions.project(items)
+        found = GrowingGraph.of(texts, k=k)
+        leader = variants(found.graph, *nearest(items, texts, k=k), weights)
+        keep = leader == np.arange(len(leader))
+        number = (np.cumsum(keep) - 1)[leader]
+        if talk is not None:
+            same = csr_matrix(
+                (np.ones(len(number)), (number, np.arange(len(number)))), shape=(int(keep.sum()), len(number))
+            )
+            talk = same @ talk @ same.T
+            talk = (talk - diags(talk.diagonal())).tocsr()
+            talk.eliminate_zeros()
+        return cls(texts[keep], items, number, found.among(keep, k=k).graph, talk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,38 +224,28 @@ class _Diffusion:
 
     @classmethod
     def of(
-        cls,
-        texts: NDArray[np.float32],
-        items: NDArray[np.float32],
-        partitions: Sequence[NDArray[np.int64]],
-        *,
-        talk: csr_matrix | None,
-        k: int,
-        pull: float,
+        cls, space: _Space, left_out: Sequence[LeftOut], *, k: int, pull: float
     ) -> tuple[_Diffusion, Sequence[Starts]]:
         """Edges go from each text to its nearest and back; an item is attached as a text would be. And the starts."""
-        directions = Directions.of(texts, number=_DIRECTIONS)
-        texts, items = directions.project(texts), directions.project(items)
-        graph = build_graph(texts, k=k)
-        symmetric = graph.undirected()
+        symmetric = space.graph.undirected()
         strength = np.asarray(symmetric.sum(axis=1)).ravel()
-        starts, near = measure_starts(texts, items, partitions, nearer_than=_farthest(graph))
-        neighbours, cosines = nearest(items, texts, k=k)
+        starts, near = measure_starts(space.texts, space.items, left_out, nearer_than=_farthest(space.graph))
+        neighbours, cosines = nearest(space.items, space.texts, k=k)
         own = csr_matrix(
             (
                 edge_weights(cosines).ravel(),
-                (np.repeat(np.arange(len(items)), neighbours.shape[1]), neighbours.ravel()),
+                (np.repeat(np.arange(len(neighbours)), neighbours.shape[1]), neighbours.ravel()),
             ),
             shape=near.shape,
         )
         edges = near.maximum(own).tocsr()
-        among = items @ items.T
+        among = space.items @ space.items.T
         np.fill_diagonal(among, -1.0)
         is_near = (among >= cosines[:, -1:]) | (among >= cosines[:, -1])
         between = csr_matrix(np.where(is_near, edge_weights(among), 0.0))
         onward = edges
-        if talk is not None:
-            share = diags(_inverse(np.asarray(talk.sum(axis=1)).ravel())) @ talk
+        if space.talk is not None:
+            share = diags(_inverse(np.asarray(space.talk.sum(axis=1)).ravel())) @ space.talk
             # Items are in no conversation: one that is left out would be followed by what follows its nearest texts.
             onward = (edges + edges @ share).tocsr()
             symmetric = (symmetric + diags(strength) @ share).tocsr()
@@ -225,7 +253,7 @@ class _Diffusion:
         return cls(symmetric, strength, edges, onward, between, pull), starts
 
     def run(
-        self, start: NDArray[np.float64], own: NDArray[np.float64], held: NDArray[np.bool_]
+        self, start: NDArray[np.floating], own: NDArray[np.floating], held: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Novelty of the texts [n, f] with the held items [m, f] at zero, and of the items [m, f] as if they were texts.
 
@@ -234,11 +262,11 @@ class _Diffusion:
         total = self.strength[:, None] + self.edges.T @ held.astype(np.float64)
         spread = self.pull * _inverse(total)
         rest = np.where(total > 0, 1 - self.pull, 1.0) * start
-        value = start
+        value = start.astype(np.float64)
         for _ in range(_ROUNDS):
             value = spread * (self.graph @ value) + rest
         strength = np.asarray(self.onward.sum(axis=1)).reshape(-1, 1) + self.between @ held.astype(np.float64)
-        mean = np.divide(self.onward @ value, strength, out=own.copy(), where=strength > 0)
+        mean = np.divide(self.onward @ value, strength, out=own.astype(np.float64), where=strength > 0)
         return value, self.pull * mean + (1 - self.pull) * own
 
 

@@ -107,7 +107,7 @@ def _listed_words(gaps: Sequence[GapRow]) -> str:
     if not gaps:
         return "no gap is worth listing"
     said = f"{counted(len(gaps), 'gap')} {'is' if len(gaps) == 1 else 'are'} listed"
-    held = sum(is_held(gap.coverage, gap.high) for gap in gaps)
+    held = sum(is_held(gap.share, gap.coverage, gap.high) for gap in gaps)
     if not held:
         return said
     which = "and held" if len(gaps) == 1 else f"{held} of them held"

@@ -217,7 +217,7 @@ def _held(
 
 
 def _is_held(one: Slice) -> bool:
-    return is_held(one.coverage.value, one.coverage.high)
+    return is_held(one.share, one.coverage.value, one.coverage.high)
 
 
 def _parts(

@@ -88,9 +88,11 @@ class Evidence:
 
 @dataclass(slots=True)
 class Detector:
-    """Counts [s, topics, bins] of the conversations so far, what is usual of them, and the evidence of every bet.
+    """Counts [s, seasons, topics, bins] of the conversations so far, what is usual of them [s, topics, bins], and the evidence
+    of every bet.
 
-    `negatives` [s] held a negative signal. `learned` is [s, bets, topics].
+    `negatives` [s, seasons] held a negative signal. `learned` is [s, bets, topics]. What comes is compared with what came in
+    its own season: a bet pays 1 in the mean where the conversations of a season are alike, whatever they are in the others.
     """
 
     counts: NDArray[np.float64]
@@ -103,13 +105,16 @@ class Detector:
 
     @classmethod
     def of(cls, counts: NDArray[np.float64], negatives: NDArray[np.float64]) -> Self:
-        """A detector that starts from a reference: counts [s, topics, bins], and how many held a negative signal [s]."""
-        streams, topics, bins = counts.shape
+        """A detector that starts from a reference: counts [s, seasons, topics, bins], and how many held a negative signal
+        [s, seasons]; or [s, topics, bins] and [s] where there is one season."""
+        if counts.ndim == 3:
+            counts, negatives = counts[:, None], negatives[:, None]
+        streams, _, topics, bins = counts.shape
         if bins != len(BINS) + 1:
             raise ValueError(f"counts have {bins} bins; there are {len(BINS) + 1}")
         return cls(
             counts.astype(np.float64),
-            counts.astype(np.float64),
+            counts.sum(axis=1).astype(np.float64),
             negatives.astype(np.float64),
             np.zeros((streams, len(WHOLE), topics)),
             Evidence.none(streams, len(WHOLE)),
@@ -120,7 +125,7 @@ class Detector:
     @property
     def number(self) -> NDArray[np.float64]:
         """Conversations [s] that say what is usual."""
-        found: NDArray[np.float64] = self.counts.sum(axis=(1, 2))
+        found: NDArray[np.float64] = self.counts.sum(axis=(1, 2, 3))
         return found
 
     @property
@@ -130,23 +135,33 @@ class Detector:
         return found
 
     def update(
-        self, topic: NDArray[np.int64], bin_: NDArray[np.int64], negative: NDArray[np.bool_], *, time: float, at: float
+        self,
+        topic: NDArray[np.int64],
+        bin_: NDArray[np.int64],
+        negative: NDArray[np.bool_],
+        *,
+        time: float,
+        at: float,
+        season: NDArray[np.int64] | None = None,
     ) -> None:
-        """One conversation a stream [s]: its topic, its bin, whether it held a negative signal; `time` after the one before."""
+        """One conversation a stream [s]: its topic, its bin, whether it held a negative signal, its season (the first, where
+        there is one); `time` after the one before."""
         streams = np.arange(len(topic))
+        season = np.zeros(len(topic), np.int64) if season is None else season
         number, betting = self.number, self.betting
-        of_cells = np.stack([self.counts.sum(axis=2), self.counts[:, :, FAR:].sum(axis=2)], axis=1)
+        everywhere, here = self.counts.sum(axis=1), self.counts[streams, season]
+        of_cells = np.stack([everywhere.sum(axis=2), everywhere[:, :, FAR:].sum(axis=2)], axis=1)
         far = of_cells[:, 1].sum(axis=1)
-        paid, learned = pays_on_whole(self.counts, self.usual, self.learned, topic, bin_)
+        paid, learned = pays_on_whole(here, self.usual, self.learned, topic, bin_)
         self.learned = np.where(betting[:, None, None], learned, 0.0)
         self.whole.take(paid, time, at, number, far[:, None], betting)
-        self.cells.take(pays_on_cells(self.counts, topic, bin_), time, at, number, of_cells[..., None], betting)
-        one = pays_on_one(self.negatives, number, negative)
-        self.negative.take(one, time, at, number, self.negatives[:, None], betting)
-        self.counts[streams, topic, bin_] += 1
-        self.negatives += negative
+        self.cells.take(pays_on_cells(here, topic, bin_), time, at, number, of_cells[..., None], betting)
+        one = pays_on_one(self.negatives[streams, season], here.sum(axis=(1, 2)), negative)
+        self.negative.take(one, time, at, number, self.negatives.sum(axis=1)[:, None], betting)
+        self.counts[streams, season, topic, bin_] += 1
+        self.negatives[streams, season] += negative
         fresh = ~betting & self.betting
-        self.usual[fresh] = self.counts[fresh]
+        self.usual[fresh] = self.counts[fresh].sum(axis=1)
 
     def evidence(self) -> dict[str, NDArray[np.float64]]:
         """Of each family [s], in time: together they are to be compared with the time that a false alarm may come in."""
@@ -165,7 +180,9 @@ class Detector:
         number = float(self.number[stream])
         if family == "negative":
             best = int(self.negative.best[stream].argmax())
-            return self._seen("negative", self.negative, (stream, best), float(self.negatives[stream]), number, -1)
+            return self._seen(
+                "negative", self.negative, (stream, best), float(self.negatives[stream].sum()), number, -1
+            )
         if family == "topics":
             found = self._of_topic(stream, 0, self._strongest(stream, 0))
             far = self._of_topic(stream, 1, found.topic)
@@ -176,7 +193,7 @@ class Detector:
         topic = self._strongest(stream, 1)
         if self.cells.best[stream, 1, topic].max() > self.whole.best[on_whole]:
             return self._of_topic(stream, 1, topic)
-        all_far = float(self.counts[stream, :, FAR:].sum())
+        all_far = float(self.counts[stream, ..., FAR:].sum())
         return self._seen(family, self.whole, on_whole, all_far, number, -1)
 
     def _strongest(self, stream: int, kind: int) -> int:
@@ -185,7 +202,7 @@ class Detector:
     def _of_topic(self, stream: int, kind: int, topic: int) -> Change:
         """The change of a topic, or where `kind` is 1 of what is far in it."""
         place = (stream, kind, topic, int(self.cells.best[stream, kind, topic].argmax()))
-        hits = float(self.counts[stream, topic, FAR * kind :].sum())
+        hits = float(self.counts[stream, :, topic, FAR * kind :].sum())
         family = "novelty" if kind else "topics"
         return self._seen(family, self.cells, place, hits, float(self.number[stream]), topic)
 
@@ -222,10 +239,13 @@ class Detector:
         def kind(name: str) -> Evidence:
             return Evidence(*(np.array(state[name][one.name], np.float64) for one in fields(Evidence)))
 
+        counts, negatives = array("counts"), array("negatives")
+        if counts.ndim == 3:  # of an earlier version, which knew no seasons
+            counts, negatives = counts[:, None], negatives[:, None]
         return cls(
-            array("counts"),
+            counts,
             array("usual"),
-            array("negatives"),
+            negatives,
             array("learned"),
             kind("whole"),
             kind("cells"),

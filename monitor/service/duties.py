@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from monitor.encoding.encoder import make_encoder
 from monitor.errors import OffmapError, UsageError
 from monitor.lookout import Lookout
 from monitor.records import short_hash
+from monitor.service.requests import KINDS, command_of, kept_of
 from monitor.service.timetable import Recurring
 from monitor.service.watermarks import Watermarks
 from monitor.service.worker import Worker
@@ -187,18 +187,22 @@ class Duties:
 
     def run_queued(self) -> str:
         """The oldest job that a page asked for, run to its end; what it was, or `""` when none waits."""
-        queued = self._store.jobs.read("queued")
-        if not queued:
+        jobs = self._store.jobs
+        if (job := jobs.take()) is None:
             return ""
-        job = min(queued, key=lambda one: (one.started_at, one.job_id))
-        self._store.jobs.begin(job.job_id, job.kind, job.parameters)
+        failure, result = "", {}
         try:
-            result = self._worker.run(self._command(job.job_id, job.kind, job.parameters))
+            result = kept_of(job.kind, self._worker.run(self._command(job.job_id, job.kind, job.parameters)))
         except OffmapError as error:
-            self._store.jobs.fail(job.job_id, str(error))
-            return f"{job.kind} failed"
-        self._store.jobs.finish(job.job_id, _KEPT.get(job.kind, _kept)(result))
-        return job.kind
+            failure = str(error)
+        with self._store.transaction():
+            if jobs.find(job.job_id) is None:  # the turn that it was about was forgotten
+                return f"{job.kind}: no longer asked for"
+            if failure:
+                jobs.fail(job.job_id, failure)
+            else:
+                jobs.finish(job.job_id, result)
+        return f"{job.kind} failed" if failure else job.kind
 
     def take_up(self) -> None:
         """Jobs of a page that were running when the process died are asked for again; a damaged log is told."""
@@ -206,13 +210,13 @@ class Duties:
             told = damaged(log.name, self._store.alerts.subjects("damaged"), now=self._clock())
             self._store.alerts.raise_alerts(told.alerts, told.subjects, channels=channels_of(self._settings))
         for job in self._store.jobs.read("running"):
-            if job.kind in _ASKED:
+            if job.kind in KINDS:
                 self._store.jobs.requeue(job.job_id)
 
     def request(self, kind: str, parameters: Mapping[str, Any]) -> str:
         """Ask for a job; its id. Raises `UsageError` for a kind that is unknown."""
-        if kind not in _ASKED:
-            raise UsageError(f"no job of kind {kind!r}; there are {', '.join(_ASKED)}")
+        if kind not in KINDS:
+            raise UsageError(f"no job of kind {kind!r}; there are {', '.join(KINDS)}")
         job_id = "job" + short_hash(kind, repr(sorted(parameters.items())), self._clock().isoformat())
         self._command(job_id, kind, parameters)  # refused now, and not in the background
         self._store.jobs.enqueue(job_id, kind, dict(parameters))
@@ -232,7 +236,7 @@ class Duties:
         return path if inside and path.is_file() else None
 
     def _command(self, job_id: str, kind: str, parameters: Mapping[str, Any]) -> list[str]:
-        command = [str(part) for part in _ASKED[kind](parameters)]
+        command = command_of(kind, parameters)
         if kind == "refit":
             command += [part for name in self.eval_sets() for part in ("--eval-set", name)]
         if kind == "export":
@@ -240,78 +244,3 @@ class Duties:
         if kind == "drift_html":
             command += ["--html", str(self.folder(job_id) / "drift.html")]
         return command
-
-
-def _export(parameters: Mapping[str, Any]) -> list[str]:
-    which = "gap" if parameters.get("gap") else "topic"
-    return ["export", f"--{which}={parameters[which]}", f"--format={parameters['format']}"]
-
-
-def _drift(parameters: Mapping[str, Any]) -> list[str]:
-    names = ("current", "reference", "against")
-    return ["drift", *(f"--{name}={parameters[name]}" for name in names if parameters.get(name))]
-
-
-def _why(parameters: Mapping[str, Any]) -> list[str]:
-    key = str(parameters.get("turn", ""))
-    if not re.fullmatch(r"[0-9]{1,20}", key):
-        raise UsageError("that names no turn")
-    return ["why", f"--key={key}"]
-
-
-def _letters(command: str, *options: str) -> Callable[[Mapping[str, Any]], list[str]]:
-    """A command about dead letters: those with `ids`, those with `reason`, or `all`. Nothing is never all."""
-
-    def made(parameters: Mapping[str, Any]) -> list[str]:
-        ids, reason = [str(one) for one in parameters.get("ids") or ()], str(parameters.get("reason") or "")
-        if any(not re.fullmatch(r"dl[0-9a-f]{12}", one) for one in ids) or "\0" in reason:
-            raise UsageError("that names no dead letters")
-        if ids:
-            return ["deadletters", command, *ids, *options]
-        if reason.strip():
-            return ["deadletters", command, f"--reason={reason}", *options]
-        if parameters.get("all") is True:
-            return ["deadletters", command, "--all", *options]
-        raise UsageError("that names no dead letters (any more)")
-
-    return made
-
-
-#: What a page may ask for, as the command that does it. Values are joined to their option, so that none is an option itself.
-_ASKED: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
-    "export": _export,
-    "refit": lambda _: ["analyse"],
-    "drift": _drift,
-    "drift_html": _drift,
-    "replay_letters": _letters("replay"),
-    "discard_letters": _letters("discard", "--yes"),
-    "selftest": lambda _: ["selftest"],
-    "accept_change": lambda _: ["lookout", "--accept"],
-    "why": _why,
-}
-
-
-def _kept(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a command's document what a page needs: plain values, no lists of texts."""
-    return {name: value for name, value in result.items() if isinstance(value, str | int | float | bool)}
-
-
-def _tested(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a self-test what its page shows: which topics were found. Their names may hold words that are forgotten later."""
-    hidden = [
-        {name: one[name] for name in ("topic", "items", "share", "alone", "found")} for one in result.get("hidden", ())
-    ]
-    return {**_kept(result), "hidden": hidden}
-
-
-def _explained(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what makes a turn near the numbers and ids alone, in the order of its words: its page has the words."""
-    return {
-        "run": result.get("run"),
-        "effects": [one["effect"] for one in result.get("words", ())],
-        "near": [[one["item"], one["cosine"]] for one in result.get("nearest", ())],
-    }
-
-
-#: What is kept of a command's document, where it is not `_kept`.
-_KEPT: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"selftest": _tested, "why": _explained}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import math
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,9 @@ __all__ = ["WebServer", "close_server"]
 _THREADS = 12
 #: A request that a page makes is small; what is larger is none of a page.
 _MOST_OF_A_PAGE = 1 << 20
+#: How long a closing server waits for requests at work, and for its loop to leave the sockets.
+_SECONDS_TO_ANSWER = 1
+_SECONDS_TO_LEAVE = 3
 
 
 class WebServer:
@@ -108,29 +112,48 @@ class WebServer:
 def close_server(server: Any, *, looping: bool) -> None:
     """End a waitress server from another thread than the one that runs it.
 
-    Requests at work get a second to be answered. The loop closes its sockets itself: `select` fails on one that is closed
-    under it.
+    Requests at work get a second to be answered, then the loop is told to leave its sockets, and only then are they closed:
+    `select` fails on one that is closed under it. The pipe that wakes the loop goes last, when nobody is left to write to it.
+    A pull is a write to a number, so one that came after the closing would fail, or would land in whatever file the process
+    has opened under that number since.
     """
-    from waitress.wasyncore import close_all
+    from waitress import trigger, wasyncore
 
-    sockets = getattr(server, "_map", None) or getattr(server, "map", None) or {}
-    ended = threading.Event()
+    sockets = server._map if hasattr(server, "_map") else server.map
+    if not sockets:  # closed before
+        return
+    held: list[Any] = []
+    left = threading.Event()
 
-    def end() -> None:
-        for one in list(sockets.values()):
-            if hasattr(one, "outbufs"):  # a connection, whose answer may lie in a temporary file
-                with suppress(OSError):
-                    one.handle_close()
-        close_all(sockets, ignore_all=True)
-        ended.set()
+    def leave() -> None:
+        held.extend(sockets.values())
+        sockets.clear()
+        left.set()
 
-    with suppress(Exception):
-        server.task_dispatcher.shutdown(timeout=1)
+    server.task_dispatcher.shutdown(timeout=_SECONDS_TO_ANSWER)
     if looping:
-        server.trigger.pull_trigger(end)
-        ended.wait(3)
-    if not ended.is_set():
-        end()
+        server.trigger.pull_trigger(leave)
+        left.wait(_SECONDS_TO_LEAVE)
+    if not left.is_set():
+        leave()
+    pipes = [one for one in held if isinstance(one, trigger.trigger)]
+    for one in held:
+        if one not in pipes:
+            # What one socket says when it goes must not keep the others open.
+            with suppress(OSError):
+                # A connection's answer may lie in a temporary file; a listener's own `close` would take the pipe along.
+                one.handle_close() if hasattr(one, "outbufs") else wasyncore.dispatcher.close(one)
+    if server.task_dispatcher.threads:
+        threading.Thread(target=_close_pipes, args=(pipes, server.task_dispatcher), daemon=True).start()
+    else:
+        _close_pipes(pipes, server.task_dispatcher)
+
+
+def _close_pipes(pipes: list[Any], dispatcher: Any) -> None:
+    """Close what wakes the loop, once no thread can pull it any more."""
+    dispatcher.shutdown(timeout=math.inf)
+    for pipe in pipes:
+        pipe.close()
 
 
 def _is_loopback(host: str) -> bool:

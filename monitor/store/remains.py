@@ -38,6 +38,8 @@ _LABELS = (
     ("marks", ("mark_id",), "why"),
 )
 _JSON = {"body", "manifest"}
+#: What a job's page reads, and is no sentence: ids, and where a file is.
+_NO_SENTENCES = {"id", "run", "path"}
 
 _WORD = re.compile(r"\w[\w'’-]*\w")
 #: A model writes "Ann's parcel" where "ann" was said.
@@ -82,6 +84,7 @@ class Remains:
         )
         for table, ids, column in _LISTS:
             self._change(table, ids, column, lambda text: _without_keys(text, gone))
+        self._change("jobs", ("job_id",), "result", _without_sentences)
 
     def forget_words(self, texts: Iterable[str]) -> None:
         """A word of these texts that no turn has any more leaves the labels, and what quotes a label. Call it when the
@@ -216,6 +219,14 @@ def _without_keys(text: str, gone: Set[int]) -> str:
     if len(kept) == len(listed):
         return text
     return orjson.dumps({**found, "examples": kept} if isinstance(found, dict) else kept).decode()
+
+
+def _without_sentences(text: str) -> str:
+    """What is kept of a job without the verdicts that earlier versions kept: they quote labels, perhaps of topics that no
+    table has any more. Pages read none."""
+    found = orjson.loads(text)
+    kept = {name: value for name, value in found.items() if not isinstance(value, str) or name in _NO_SENTENCES}
+    return text if len(kept) == len(found) else orjson.dumps(kept).decode()
 
 
 def _without_keywords(text: str, lost: re.Pattern[str]) -> str:

@@ -16,6 +16,7 @@ from monitor.evalsets.importer import import_eval_set
 from monitor.pipeline import analyse
 from monitor.records import EvalItem, EvalSet, Turn, Window
 from monitor.settings import Settings
+from monitor.store.jobs import KEPT_WHY
 from monitor.store.store import Store
 from tests.cli.cli_traffic import write_eval_set, write_log
 
@@ -268,3 +269,14 @@ def test_a_watch_list_is_no_reason_for_another_atlas(store: Store) -> None:
     lists = '[{name = "parcels", phrases = ["parcel"]}]'
     after = run(store, Settings().with_value("analysis.watch_lists", lists, source="test"))
     assert (after.run.run_id, after.run.atlas_id) == (before.run.run_id, before.run.atlas_id)
+
+
+def test_an_analysis_takes_old_jobs_along(store: Store) -> None:
+    """An answer to Why? holds for one run: nobody reads it again once there is another for a day."""
+    old = utc_now() - KEPT_WHY * 2
+    for job_id, begun in (("old", old), ("new", utc_now())):
+        store.jobs.begin(job_id, "why", {"turn": "1"})
+        store.jobs.finish(job_id, {"run": "run1"})
+        store._database.execute("UPDATE jobs SET started_at = ? WHERE job_id = ?", [begun, job_id])
+    current = run(store).run
+    assert {job.job_id for job in store.jobs.read()} == {"new", current.run_id}

@@ -113,6 +113,59 @@ def test_it_pins_a_reference_and_takes_each_conversation_once(shop: Shop) -> Non
     assert np.sum(row.state["counts"]) == REFERENCE + 20
 
 
+def test_like_hours_are_compared_where_nights_are_about_something_else(tmp_path: Path, settings: Settings) -> None:
+    """Ten days of which parcels and invoices are asked by day, passwords and refunds by night, an hour earlier in Berlin."""
+    settings = settings.with_value("analysis.time_zone", "Europe/Berlin", source="test")
+    clock = HandClock(NOON)
+    with Store.open(str(tmp_path / "s.duckdb"), threads=2, clock=clock) as store:
+        shop = Shop(store, clock, settings)
+
+        def days(number: int) -> None:
+            for _ in range(number * 48):
+                night = not 7 <= (clock() + timedelta(minutes=30)).hour < 19
+                shop.talk(SUBJECTS[2 * night + int(shop.rng.integers(2))], minutes=30)
+            shop.arrive()
+
+        days(10)
+        analyse(store, HashingEncoder(), settings, clock=clock)
+        assert shop.look() == "watching from 480 conversations on"
+        row = store.lookouts.read()
+        assert row is not None and (row.state["zone"], row.state["hours"]) == ("Europe/Berlin", 239.5)
+        seasons = np.array(row.state["season_of_hour"]).reshape(7, 24)
+        assert (seasons == seasons[0]).all() and len(set(seasons[0])) == 2
+        by_day = seasons[0] == seasons[0][12]
+        assert by_day.tolist() == [8 <= hour < 20 for hour in range(24)]
+        # The counts of each season hold what was asked in it alone.
+        topics = np.sum(row.state["counts"], axis=(0, 3))
+        assert topics.shape[0] == 2 and (topics.min(axis=0) <= 0.1 * topics.max(axis=0)).all()
+        days(3)
+        shop.look()
+        after = store.lookouts.read()
+        assert after is not None and after.alarms == 0 and sum(after.evidence.values()) < 0.2
+        assert after.state["season_of_hour"] == row.state["season_of_hour"]
+        assert "so like hours are compared." in standing(after, settings).words
+        for _ in range(60):  # what is asked by day is nothing usual in an afternoon of invoices alone
+            shop.talk(SUBJECTS[1], minutes=5)
+        shop.look()
+        told = store.lookouts.read()
+        assert told is not None and (told.alarms or sum(told.evidence.values()) > sum(after.evidence.values()))
+
+
+def test_a_reference_of_less_than_a_week_says_so(shop: Shop) -> None:
+    shop.look()
+    row = shop.store.lookouts.read()
+    assert row is not None and set(row.state["season_of_hour"]) == {0}
+    assert "Those before came within 3 days:" in standing(row, shop.settings).words
+    shop.usual(100, minutes=99)  # most of a week
+    assert shop.look() == "100 conversations"
+    shop.usual(5)
+    assert shop.look() == "5 conversations"
+    shop.usual(1, minutes=4 * 60)
+    assert shop.look() == f"watching from {REFERENCE + 106} conversations on"
+    row = shop.store.lookouts.read()
+    assert row is not None and row.state["hours"] > 168 and "came within" not in standing(row, shop.settings).words
+
+
 def test_killed_before_the_end_it_takes_them_again_and_goes_on_the_same(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,8 @@ def _analysis(store: Store) -> None:
     store.drift.write(DriftRow("d1", "a1", NOON, "window", NOON, NOON, NOON, NOON, said, True, 0.01, 0.2, found))
     store.marks.add("noise", KEYS[0], bytes([0]) * 16, why=f"{WORD} is no parcel")
     store.jobs.enqueue("job-why", "why", {"turn": str(KEYS[0])})
+    store.jobs.begin("job-drift", "drift", {})
+    store.jobs.finish("job-drift", {"id": "d1", "verdict": f"The traffic changed: {LABEL} of before", "effect": 0.2})
     store.curation.add(DECISION, Evidence(KEYS, [bytes([number]) * 16 for number in range(4)], [0, 0, 1, 1]))
     note = GapDecisionRow("", 0, NOON, None, "note", "g1", "t1", None, f"they say {WORD}", None)
     store.gap_lives.decide([note, replace(note, kind="wont_fix", until=LATER)])
@@ -183,6 +185,7 @@ def test_a_word_and_an_id_are_gone_from_every_file(filled: str) -> None:
         assert store.drift.read()[0].body["topics"][0]["label"] == "…, parcel, late"
         assert [turn.turn_id for turn in store.turns.fetch(KEYS)] == ["o1", "o2"]
         assert store.dead_letters.count() == 1
+        assert [(job.job_id, job.result) for job in store.jobs.read()] == [("job-drift", {"id": "d1", "effect": 0.2})]
 
 
 def test_an_export_of_the_app_loses_the_examples(filled: str) -> None:

@@ -9,7 +9,8 @@ from hypothesis.extra.numpy import arrays
 from monitor.atlas.communities import leiden_communities
 from monitor.atlas.neighbours import build_graph
 from monitor.coverage.estimate import Traffic, estimate_coverage
-from monitor.coverage.novelty import EvalVectors, Novelty, item_groups, measure_novelty
+from monitor.coverage.folds import LeftOut
+from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
 from monitor.coverage.presence import presence
 from monitor.coverage.start import measure_starts
 
@@ -41,12 +42,14 @@ class World:
 
 
 def left_out(texts: np.ndarray, covered: np.ndarray, missed: np.ndarray) -> Novelty:
-    """Items of one topic and one kind, to which the other items make no difference."""
+    """Items of one topic, each of its own stratum, to which the other items make no difference."""
     return Novelty(
         texts=texts,
+        as_covered=texts[:, None].astype(np.float32),
         covered=covered,
         missed=missed[None],
-        nearest_items=np.zeros(len(texts), np.int64),
+        strata=np.arange(len(covered)),
+        nearest_items=np.arange(len(texts)) % len(covered),
         nearest_cosines=texts.astype(np.float32),
         item_topics=np.zeros((1, len(covered)), np.int64),
         presence=texts * 0,
@@ -135,12 +138,6 @@ def test_the_same_seed_gives_the_same_result():
     assert (first.covered == second.covered).all()
 
 
-def test_duplicates_in_the_eval_set_share_a_group():
-    vectors = _unit(np.array([[1.0, 0, 0], [0.999, 0.01, 0], [0, 1, 0]]))
-    groups = item_groups(vectors)
-    assert groups[0] == groups[1] != groups[2]
-
-
 def test_presence_needs_items_and_leaves_strays_out():
     topics = np.repeat([0, 1, 2], 30)
     items = np.array([1, 1, 1, 1, 1, 0, 2, 2, 2, 2])
@@ -176,15 +173,48 @@ def test_starts_are_distances_to_the_nearest_item_that_is_held():
     rng = np.random.default_rng(1)
     texts, items = _unit(rng.normal(size=(5000, 6))), _unit(rng.normal(size=(12, 6)))
     cells = np.array([0, 1, 3] * 4)
-    ((starts,), near) = measure_starts(texts, items, [cells], nearer_than=np.full(len(texts), 0.8, np.float32))
     held = np.array([[True, False], [False, False], [True, True], [True, False]])
-    of_texts, of_items = starts.without(held)
+    left_out = LeftOut(cells, held, np.full(12, -1))
+    ((starts,), near) = measure_starts(texts, items, [left_out], nearer_than=np.full(len(texts), 0.8, np.float32))
     cosines, among = texts @ items.T, items @ items.T
     np.fill_diagonal(among, -1)
-    assert of_texts[:, 0] == pytest.approx(1 - cosines[:, cells != 1].max(axis=1), abs=1e-6)
-    assert of_items[:, 0] == pytest.approx(1 - among[:, cells != 1].max(axis=1), abs=1e-6)
-    assert (of_texts[:, 1] == 2).all()  # the cell that is held has no item
+    assert starts.of_texts[:, 0] == pytest.approx(1 - cosines[:, cells != 1].max(axis=1), abs=1e-6)
+    assert starts.of_items[:, 0] == pytest.approx(1 - among[:, cells != 1].max(axis=1), abs=1e-6)
+    assert (starts.of_texts[:, 1] == 2).all()  # the cell that is held has no item
     assert (near.toarray() > 0).sum() == (cosines >= 0.8).sum() > 100
+
+
+def test_an_item_that_is_left_out_is_as_novel_as_a_turn_that_is_covered():
+    """With three items a kind the item has two of them left; so has the turn, where it is looked at as the item is."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(BLOBS, 24))
+
+    def said(times):
+        blob = np.repeat(np.arange(BLOBS), times)
+        return blob, _unit(centres[blob] + 0.45 * rng.normal(size=(len(blob), 24)))
+
+    (blob, texts), (label, vectors) = said(60), said(3)
+    novelty = measure_novelty(texts, EvalVectors(vectors, [str(one) for one in label]), topics=[blob], k=10, seed=1)
+    half, most = np.nanquantile(novelty.covered, [0.5, 0.9])
+    assert novelty.as_covered.shape == (len(texts), 3)
+    assert (novelty.as_covered > half).mean() == pytest.approx(0.5, abs=0.07)
+    assert (novelty.as_covered > most).mean() == pytest.approx(0.1, abs=0.05)
+    assert (novelty.texts > half).mean() < 0.3  # with all three items a turn is nearer than any item that is left out
+
+
+def test_texts_in_many_spellings_do_not_make_covered_traffic_look_missed():
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(BLOBS, 24))
+    blob = np.repeat(np.arange(BLOBS), 12)
+    said = centres[blob] + 0.45 * rng.normal(size=(len(blob), 24))
+    spelt = np.repeat(said, 8, axis=0) + 0.1 * rng.normal(size=(8 * len(said), 24))
+    label = np.repeat(np.arange(BLOBS), 5)
+    vectors = _unit(centres[label] + 0.45 * rng.normal(size=(len(label), 24)))
+    items = EvalVectors(vectors, [str(one) for one in label])
+    novelty = measure_novelty(_unit(spelt), items, topics=[np.repeat(blob, 8)], k=10, seed=1)
+    # Spellings of a text are one text, and have one novelty.
+    assert len(np.unique(novelty.texts)) < 2 * len(said)
+    assert (novelty.as_covered > np.nanquantile(novelty.covered, 0.9)).mean() < 0.2
 
 
 @pytest.mark.parametrize(("texts", "items"), [(1, 1), (2, 1), (3, 5), (20, 2)])

@@ -1,0 +1,106 @@
+"""Which eval items are left out together, so that those can be looked at as if they were turns.
+
+A turn that is covered has all items of its kind around it, and an item that is left out has one fewer than that. So a fold
+leaves out about the same part of the items of every kind, and the turns are looked at with the same fold left out: both then
+have as many items of their kind (K-fold cross-fitting, with folds stratified by kind).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+__all__ = ["SAME_ITEM", "LeftOut", "alone", "item_groups", "none_left_out", "stratum_of", "with_their_kind"]
+
+#: Two eval items this near say the same: they are left out together, or the one would cover the other.
+SAME_ITEM = 0.95
+
+#: Items are left out in as many folds as their kinds have items, at most this many; and with their kind in this many.
+_MOST_FOLDS, KIND_FOLDS = 10, 10
+
+#: Kinds are strata when this share of the items is not alone in its kind.
+_SHARED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Some eval sets, in each of which some items are left out.
+
+    `cells` [m] is each item's cell, `held` [c, f] says which cells each of the f eval sets holds, and `judged` [m] in which
+    of them an item that is left out is looked at; -1 for none.
+    """
+
+    cells: NDArray[np.int64]
+    held: NDArray[np.bool_]
+    judged: NDArray[np.int64]
+
+    @property
+    def items(self) -> NDArray[np.bool_]:
+        """The items that each eval set holds [m, f]."""
+        return self.held[self.cells]
+
+
+def none_left_out(items: int) -> LeftOut:
+    return LeftOut(np.zeros(items, np.int64), np.ones((1, 1), bool), np.full(items, -1))
+
+
+def alone(strata: NDArray[np.int64], groups: NDArray[np.int64], rng: np.random.Generator) -> LeftOut:
+    """Items left out with about the same part of every stratum [m]; those of a group [m] say the same and go together.
+
+    A stratum of one group is never left out: without it nothing is known of its kind.
+    """
+    fold = _stratified(strata, groups, rng)
+    held = np.ones((int(fold.max(initial=0)) + 2, int(fold.max(initial=0)) + 1), bool)
+    held[np.arange(1, len(held)), np.arange(len(held) - 1)] = False
+    return LeftOut(fold + 1, held, fold)
+
+
+def with_their_kind(kinds: NDArray[np.int64], alone: LeftOut, rng: np.random.Generator) -> LeftOut:
+    """Items left out with all of their kind [m], and beside them a fold of those left `alone`, as where those are looked at."""
+    names, member = np.unique(kinds, return_inverse=True)
+    fold = (rng.permutation(len(names)) % KIND_FOLDS)[member.ravel()]
+    folds = int(fold.max(initial=0)) + 1
+    cell, column = np.divmod(np.arange(len(alone.held) * folds)[:, None], folds), np.arange(folds)
+    held = (cell[1] != column) & alone.held[cell[0][:, 0]][:, column % alone.held.shape[1]]
+    return LeftOut(alone.cells * folds + fold, held, fold)
+
+
+def stratum_of(kinds: Sequence[NDArray[np.int64]], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first of the `kinds` [m] in which most items are not alone; a single stratum where there is none."""
+    for kind in kinds:
+        names, member = np.unique(kind, return_inverse=True)
+        together = np.unique(np.stack([member.ravel(), groups], axis=1), axis=0)[:, 0]
+        if (np.bincount(together, minlength=len(names))[member.ravel()] > 1).mean() >= _SHARED:
+            return np.asarray(member.ravel(), np.int64)
+    return np.zeros(len(groups), np.int64)
+
+
+def item_groups(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Number [m] of each eval item, equal where items say the same (cosine of 0.95 or more, directly or in a chain)."""
+    from scipy.sparse.csgraph import connected_components
+
+    _, labels = connected_components(csr_matrix(vectors @ vectors.T >= SAME_ITEM), directed=False)
+    return np.asarray(labels, np.int64)
+
+
+def _stratified(strata: NDArray[np.int64], groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """The fold [m] of each item, -1 for none. A group of several strata is dealt out with the first of them."""
+    _, first = np.unique(groups, return_index=True)
+    stratum = strata[first]  # of each group
+    order = np.argsort(stratum, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1)
+    sizes = np.repeat([len(part) for part in parts], [len(part) for part in parts])
+    folds = int(np.clip(np.median(sizes), 2, _MOST_FOLDS))
+    of_group = np.full(len(first), -1, np.int64)
+    for part in parts:
+        if len(part) > 1:
+            # Each stratum begins with another fold: else the first would hold more items than the last.
+            dealt = np.arange(len(part)) + rng.integers(folds)
+            of_group[part] = (
+                rng.permutation(dealt % folds) if len(part) >= folds else rng.permutation(folds)[: len(part)]
+            )
+    return of_group[groups]
