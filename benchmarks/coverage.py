@@ -41,6 +41,7 @@ class Texts:
     name: str
     vectors: np.ndarray
     labels: np.ndarray
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -220,8 +221,9 @@ def encoded(name: str, pairs: list) -> Texts:
     from monitor.encoding.encoder import make_encoder
     from monitor.settings import EncoderSettings
 
-    vectors = make_encoder(EncoderSettings()).encode([text for text, _ in pairs])
-    return Texts(name, vectors, np.array([label for _, label in pairs], dtype=object))
+    said = tuple(text for text, _ in pairs)
+    vectors = make_encoder(EncoderSettings()).encode(said)
+    return Texts(name, vectors, np.array([label for _, label in pairs], dtype=object), said)
 
 
 if __name__ == "__main__":

@@ -192,24 +192,50 @@ def drift_table(results: Results) -> str:
             str(row["turns"]),
             *(f"{row[name]:.2f}" for name in names),
             f"{row['evidently_at_0.55']:.2f} ({row['evidently_false_alarms_at_0.55']:.2f})",
-            f"{row['first_topic_is_right']:.0%}",
         ]
         for row in results["power_table"]
     ]
-    head = ("data", "change", "turns", *shown, "Evidently's default (false alarms)", "first topic right")
+    head = ("data", "change", "turns", *shown, "Evidently's default (false alarms)")
     levels = [
         [row["data"], f"{row['turns']:,}", str(row["draws"]), *(f"{row[name]:.1%}" for name in (*names[:6], "shares"))]
         for row in results["level_table"]
     ]
     between = "How often each fires at 5 % when nothing changed:"
     found = f"{table(head, powers)}\n\n{between}\n\n"
-    found += table(("data", "turns", "draws", *shown[:6], "shares"), levels)
+    found += table(("data", "turns", "draws", *shown[:6], "shares"), levels) + "\n\n" + _attribution(results, kinds)
     costs = [
         f"{int(name.split('_')[0]):,} turns against {run['against']:,}: {run['seconds']:.0f} s, {run['peak_gib']:.1f} GiB"
         for name, run in results["cost"].items()
         if "against" in run
     ]
     return found + "\n\nA whole comparison with 999 permutations, of vectors in memory: " + "; ".join(costs) + "."
+
+
+def _attribution(results: Results, kinds: Mapping[str, str]) -> str:
+    """What is named first where the verdict fires, by set and change, and of all changes together."""
+    of_draws = {
+        "first_topic_is_right": "first topic right",
+        "first_topic_holds_most": "first topic holds most",
+        "topics_agree": "parts that agree",
+        "first_word_is_right": "first word right",
+        "first_5_words_right": "of five words right",
+        "first_5_words_carry": "five words carry",
+    }
+    rows = []
+    for data in dict.fromkeys(row["data"] for row in results["attribution_table"]):
+        ours = [row for row in results["attribution_table"] if row["data"] == data]
+        fired = sum(row["with_power"] for row in ours)
+        means = (sum(row[name] * row["with_power"] for row in ours) / fired for name in of_draws)
+        changes = [
+            [data, kinds[row["change"]].format(part=row["part"]), str(row["turns"]), str(row["with_power"]),
+             *(f"{row[name]:.0%}" for name in of_draws)] for row in ours
+        ]  # fmt: skip
+        rows += [*changes, [data, "all changes", "", str(fired), *(f"{mean:.0%}" for mean in means)]]
+    between = (
+        "What carries the change, where the verdict fires. A topic is right that holds a quarter of the planted turns, or more "
+        "of them than any other; a word that is one of the five of the greatest class-based TF-IDF of a planted intent:"
+    )
+    return f"{between}\n\n{table(('data', 'change', 'turns', 'draws that fired', *of_draws.values()), rows)}"
 
 
 def always_on_table(results: Results) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
@@ -10,10 +11,22 @@ import plotly.graph_objects as go
 from dashboards.theme import BAD, NEUTRAL, finished, safe, topic_colour
 from monitor.wording import cut
 
-__all__ = ["dumbbell", "parts"]
+__all__ = ["Split", "dumbbell", "parts"]
 
 #: From this part on a name of so many characters has room in its piece.
 _ROOM, _NAME = 0.25, 20
+
+#: What is left over, quiet enough for its text to be read in light and dark.
+_REST = "rgba(134,142,150,0.15)"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One way to split the change: names with their parts, and what is left over."""
+
+    name: str
+    pieces: Sequence[tuple[str, float]]
+    rest: str = "spread over the rest"
 
 
 def dumbbell(topics: Sequence[Mapping[str, Any]], before: str, after: str) -> go.Figure:
@@ -68,15 +81,15 @@ def dumbbell(topics: Sequence[Mapping[str, Any]], before: str, after: str) -> go
     return figure.update_yaxes(showticklabels=False, dtick=1, range=[-0.5, len(rows) - 0.2])
 
 
-def parts(bars: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> go.Figure:
-    """A bar for each way to split the change, the first on top: names with their parts, in grey what is left over."""
+def parts(bars: Sequence[Split]) -> go.Figure:
+    """A bar for each way to split the change, the first on top; what is left over is grey."""
     figure = go.Figure()
-    names = [name for name, _ in bars]
-    for place, (_, pieces) in enumerate(reversed(bars)):
-        rest = max(0.0, 1 - sum(part for _, part in pieces))
+    names = [bar.name for bar in bars]
+    for place, bar in enumerate(reversed(bars)):
+        rest = max(0.0, 1 - sum(part for _, part in bar.pieces))
         for label, part, colour in [
-            *((label, part, topic_colour(label)) for label, part in pieces),
-            ("spread over the rest", rest, "rgba(134,142,150,0.25)"),
+            *((label, part, topic_colour(label)) for label, part in bar.pieces),
+            (bar.rest, rest, _REST),
         ]:
             if part < 0.005:
                 continue
@@ -92,6 +105,7 @@ def parts(bars: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> go.Figure:
                 if part >= 0.06
                 else "",
                 textposition="inside",
+                textfont={"color": NEUTRAL} if colour == _REST else None,
                 insidetextanchor="middle",
                 textangle=0,
                 hovertemplate=f"{safe(label)}<br>{part:.0%} of the change<extra></extra>",

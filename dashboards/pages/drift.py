@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from dashboards.components.cards import card, chart, empty, link, page, table, v
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
 from dashboards.components.lookout import lookout_card, register_lookout
 from dashboards.context import PageContext
-from dashboards.figures.drift import dumbbell, parts
+from dashboards.figures.drift import Split, dumbbell, parts
 from dashboards.queries.run import read_run
 from dashboards.state import Selection
 from monitor.drift.comparison import PINNED
@@ -142,21 +143,46 @@ def _report(context: PageContext, selection: Selection, row: DriftRow) -> list[A
 
 
 def _carried(context: PageContext, row: DriftRow) -> list[Any]:
-    """What carries the change, by topics and by who was there; nothing where nothing changed."""
+    """What carries the change, by topics, by words and by who was there; nothing where nothing changed."""
     if row.p_value is None or row.p_value > context.settings.drift.false_alarm:
         return []
     topics = [one for one in row.body["topics"] if one["level"] == 1] or row.body["topics"]
     ranked = sorted(topics, key=lambda one: -one["contribution"])[:_TOPICS]
-    bars = [("topics", [(clean(one["label"] or "(too few users to name it)"), one["contribution"]) for one in ranked])]
+    named = [(clean(one["label"] or "(too few users to name it)"), one["contribution"]) for one in ranked]
+    bars = [Split("topics", named)]
+    terms = row.body.get("terms", [])
+    if terms:
+        bars.append(Split("words", [(clean(one["term"]), one["contribution"]) for one in terms], "all other words"))
     for mix in row.body.get("mixes", []):
         name = mix["attribute"].replace("_", " ") + "s"
-        bars.append((name, [(clean(one["value"]), one["contribution"]) for one in mix["values"]]))
+        bars.append(Split(name, [(clean(one["value"]), one["contribution"]) for one in mix["values"]]))
     return [
         card(
             "What carries the change",
             chart(parts(bars)),
+            *_words(context, terms),
             meaning="The whole change is 100%. Each bar splits it another way; what nobody carries for sure is grey.",
         )
+    ]
+
+
+def _words(context: PageContext, terms: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The words that carry it, and how many turns say them."""
+    if not terms:
+        return []
+    rows = [
+        [clean(one["term"]), share(one["before"]), share(one["after"]), f"{one['contribution']:.0%}"] for one in terms
+    ]
+    rest = max(0.0, 1 - sum(one["contribution"] for one in terms))
+    few = context.settings.min_users_of_texts
+    return [
+        table(["word", "before", "after", "part"], rows, right=(1, 2, 3)),
+        dmc.Text(
+            f"Before and after: the share of turns that say the word. Part: of the change; all other words {rest:.0%}. "
+            f"A turn's part is shared among its words. A word of fewer than {few} users is not named.",
+            size="xs",
+            c="dimmed",
+        ),
     ]
 
 

@@ -61,16 +61,20 @@ def presentable(texts: Iterable[str]) -> list[str]:
     return [_MARK.sub(" ", redact(clean(text))) for text in texts]
 
 
-def terms_of(texts: Sequence[str], *, least: int = 1) -> tuple[csr_matrix, NDArray[np.object_]]:
+def terms_of(texts: Sequence[str], *, least: int = 1, longest: int = 2) -> tuple[csr_matrix, NDArray[np.object_]]:
     """How often each text holds each term [texts, terms], and the terms.
 
-    Terms are words and pairs of words that stand in at least so many texts, without the stop words of English, German,
-    Spanish and French.
+    Terms are words and, where the `longest` has two, pairs of words that stand in at least so many texts, without the stop
+    words of English, German, Spanish and French.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
     vectorizer = CountVectorizer(
-        stop_words=sorted(STOP_WORDS), ngram_range=(1, 2), token_pattern=_WORD, min_df=least, dtype=np.int64
+        stop_words=sorted(STOP_WORDS),
+        ngram_range=(1, longest),
+        token_pattern=_WORD,
+        min_df=least,
+        dtype=np.int64,
     )
     try:
         counts = vectorizer.fit_transform(texts)

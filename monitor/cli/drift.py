@@ -39,7 +39,7 @@ def drift(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write Evidently's report of the descriptors as HTML.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Topics in the table.")] = _SHOWN,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Topics, and words, that are listed.")] = _SHOWN,
     as_json: AsJson = False,
     store: StorePath = None,
 ) -> None:
@@ -126,6 +126,14 @@ def _print(row: DriftRow, limit: int) -> None:
             for one in mix["values"][:limit]
         )
         say(f"{name}: {values}; p of the mix {mix['p_value']:.3f}")
+    terms = row.body.get("terms", [])
+    if terms:
+        words = ", ".join(
+            f"{clean(one['term'])} {share(one['before'])} to {share(one['after'])} (part {one['contribution']:.0%})"
+            for one in terms[:limit]
+        )
+        rest = max(0.0, 1 - sum(one["contribution"] for one in terms[:limit]))
+        say(f"words, by turns that say them: {words}; all other words (part {rest:.0%})")
     for test in row.body["tests"]:
         p = "" if test["p_value"] is None else f"p {test['p_value']:.3f}, "
         reach = "" if test["low"] is None else f" ({test['low']:.3f} to {test['high']:.3f})"

@@ -26,6 +26,7 @@ from monitor.drift.shares import ShareChange, share_changes
 from monitor.drift.statement import Statement
 from monitor.drift.verdict import WEIGHTS, combined
 from monitor.drift.windows import windows_before
+from monitor.drift.words import Said, WordChange, read_said, word_changes
 from monitor.encoding.languages import known_languages
 from monitor.encoding.recipe import EVAL_PROMPT, text_hash
 from monitor.errors import UsageError
@@ -46,6 +47,9 @@ _MOST_TURNS = 20_000
 #: Without a topic that moved, a change is worth an alarm from this share of turns on that changed topic.
 _LEAST_EFFECT = 0.05
 
+#: Words that a comparison names.
+_WORDS = 12
+
 #: A mix explains a change only where so much of the current window can be compared within it.
 _MOST_OF_IT = 0.5
 
@@ -53,7 +57,7 @@ _MOST_OF_IT = 0.5
 @dataclass(frozen=True, slots=True)
 class _Compared:
     """The samples, where their turns stand in the look (none for eval items), and how the reference is called. `like` says that
-    only the reference's like hours are compared."""
+    only the reference's like hours are compared; `items` are the texts of an eval set."""
 
     reference: Sample
     current: Sample
@@ -61,6 +65,7 @@ class _Compared:
     name: str
     window: Window | None
     like: bool = False
+    items: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class _Found:
     changes: Sequence[ShareChange]
     parts: Mapping[int, float]
     mixes: Sequence[Mix]
+    words: Sequence[WordChange] = ()
     explained_by: Mix | None = None
     within: float | None = None
 
@@ -119,17 +125,18 @@ def compare_windows(
     else:
         known = known_languages(settings.encoder)
         after = _rows(look, current, rng)
-        sample = _of_eval_set(store, look, store.eval_sets.load(against), known)
-        compared = _Compared(sample, _sample(store, look, after), (np.empty(0, np.int64), after), against, None)
+        sample, items = _of_eval_set(store, look, store.eval_sets.load(against), known)
+        of_turns = (np.empty(0, np.int64), after)
+        compared = _Compared(sample, _sample(store, look, after), of_turns, against, None, items=items)
     sizes = {"reference": len(compared.reference), "current": len(compared.current)}
     statement = Statement(compared.name, compared.window, current, sizes, compared.like)
-    body: dict[str, Any] = {"tests": [], "topics": [], "mixes": [], "turns": sizes}
+    body: dict[str, Any] = {"tests": [], "topics": [], "mixes": [], "terms": [], "turns": sizes}
     p_value = effect = None
     alarm, verdict = False, statement.too_few(settings)
     if verdict is None:
         # Products here are small: two threads would mostly wait for each other.
         with one_thread_a_product():
-            found = _found(compared, look, rng, settings, also)
+            found = _found(store, compared, look, rng, settings, also)
         p_value = found.p_value
         # Where no turn has a topic, nothing says how large the change is.
         effect = found.tests["shares"].effect if "shares" in found.tests else None
@@ -144,6 +151,7 @@ def compare_windows(
             "tests": [_test(name, result) for name, result in found.tests.items()],
             "topics": rows,
             "mixes": [_mix(one, found) for one in found.mixes],
+            "terms": [_term(one) for one in found.words[:_WORDS]],
             "like_hours": compared.like,
         }
         verdict = statement.verdict(
@@ -169,7 +177,7 @@ def compare_windows(
 
 
 def _found(
-    compared: _Compared, look: Look, rng: np.random.Generator, settings: Settings, also: Sequence[str]
+    store: Store, compared: _Compared, look: Look, rng: np.random.Generator, settings: Settings, also: Sequence[str]
 ) -> _Found:
     number, level = settings.drift.permutations, settings.drift.false_alarm
     pool = pooled(compared.reference, compared.current, rng=rng, permutations=number)
@@ -180,6 +188,10 @@ def _found(
         parts = carried.parts(row)
         of_topics |= {topic: float(parts[topic]) for topic in np.unique(row[row >= 0]).tolist()}
     found = _Found(tests, combined(tests), share_changes(pool), of_topics, [])
+    if found.p_value <= level:
+        said = read_said(store, look, np.concatenate(compared.rows), compared.items)
+        said = Said(said.texts, said.text[pool.order], said.user[pool.order])
+        found = replace(found, words=word_changes(pool, carried, said, least_users=settings.min_users_of_texts))
     if compared.window is None:
         return found
     rows = np.concatenate(compared.rows)[pool.order]
@@ -238,12 +250,13 @@ def _sample(store: Store, look: Look, rows: NDArray[np.int64]) -> Sample:
     return Sample(vectors, np.stack([look.middle[rows], look.fine[rows]]), look.conversation[rows])
 
 
-def _of_eval_set(store: Store, look: Look, eval_set: EvalSet, known: frozenset[str] | None) -> Sample:
-    """Eval items as a window: each a conversation, with the topics of the turns nearest to it. Items in languages that are
-    not known are left out, like turns."""
+def _of_eval_set(store: Store, look: Look, eval_set: EvalSet, known: frozenset[str] | None) -> tuple[Sample, list[str]]:
+    """Eval items as a window: each a conversation, with the topics of the turns nearest to it; and their texts. Items in
+    languages that are not known are left out, like turns."""
     prompts = [EVAL_PROMPT.prepare(item.prompt) for item in eval_set.items]
     foreign = foreign_texts(prompts, known, store.languages.counts()).tolist()
-    hashes = [text_hash(prompt) for prompt, strange in zip(prompts, foreign, strict=True) if not strange]
+    prompts = [prompt for prompt, strange in zip(prompts, foreign, strict=True) if not strange]
+    hashes = [text_hash(prompt) for prompt in prompts]
     if store.vectors.missing(look.atlas.encoder, EVAL_PROMPT.name, hashes):
         raise UsageError(
             f"eval set {eval_set.name!r} was never compared: run `offmap analyse --eval-set {eval_set.name}` first"
@@ -251,7 +264,7 @@ def _of_eval_set(store: Store, look: Look, eval_set: EvalSet, known: frozenset[s
     vectors = store.vectors.read(look.atlas.encoder, EVAL_PROMPT.name, hashes)
     turns = store.vectors.read(look.atlas.encoder, look.atlas.recipe, look.hashes)
     topics = assign_texts(vectors, Anchors(turns, np.stack([look.middle, look.fine])), k=5)
-    return Sample(vectors, topics, np.arange(len(vectors)))
+    return Sample(vectors, topics, np.arange(len(vectors))), prompts
 
 
 def _test(name: str, result: DriftResult) -> dict[str, Any]:
@@ -270,6 +283,10 @@ def _test(name: str, result: DriftResult) -> dict[str, Any]:
 def _mix(mix: Mix, found: _Found) -> dict[str, Any]:
     within = found.within if found.explained_by is not None and found.explained_by.attribute == mix.attribute else None
     return {**asdict(mix), "values": [asdict(one) for one in mix.values], "within_p_value": within}
+
+
+def _term(word: WordChange) -> dict[str, Any]:
+    return {"term": word.word, "before": word.before, "after": word.after, "contribution": word.contribution}
 
 
 def _topic(

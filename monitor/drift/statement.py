@@ -24,6 +24,9 @@ _NONE = 0.001
 #: A sentence about new subjects is worth it from this share on.
 _SOMETHING = 0.01
 
+#: A part of the change that is told in whole percent.
+_A_PART = 0.005
+
 _PLURAL = {"tenant": "tenants", "language": "languages", "model": "models", "prompt_version": "prompt versions"}
 
 
@@ -104,15 +107,18 @@ class Statement:
 
 
 def how_it_moved(row: Mapping[str, Any], *, eval_set: bool = False) -> str:
-    """A topic's change as a sentence.
+    """A topic's change as a sentence; of a part of the change that rounds to nought it says nothing.
 
     >>> row = {"label": "refunds", "before": 0.02, "after": 0.041, "contribution": 0.71}
     >>> how_it_moved(row)
     'Traffic about refunds doubled: 4.1% of it, 2.0% before; 71% of the change.'
+    >>> how_it_moved({**row, "contribution": 0.004})
+    'Traffic about refunds doubled: 4.1% of it, 2.0% before.'
     """
     before, after = row["before"], row["after"]
     there = f"{after:.1%} of it, {before:.1%} {'of the eval set' if eval_set else 'before'}"
-    return f"Traffic about {row['label']} {_moved(before, after, eval_set)}: {there}; {row['contribution']:.0%} of the change."
+    part = f"; {row['contribution']:.0%} of the change" if row["contribution"] >= _A_PART else ""
+    return f"Traffic about {row['label']} {_moved(before, after, eval_set)}: {there}{part}."
 
 
 def _moved(before: float, after: float, eval_set: bool) -> str:

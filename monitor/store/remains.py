@@ -101,6 +101,7 @@ class Remains:
         pattern = _pattern(lost)
         self._unname(self._made_of(pattern))
         self._change("topics", ("atlas_id", "topic_id"), "keywords", lambda text: _without_keywords(text, pattern))
+        self._change("drift_reports", ("report_id",), "body", lambda text: _without_terms(text, pattern))
         changed = {label: new for label in labels if (new := pattern.sub(_GAP, label)) != label}
         for table, ids, column in _LABELS:
             self._change(table, ids, column, partial(_renamed, changed=changed, json=column in _JSON))
@@ -178,7 +179,10 @@ class Remains:
         return found - {""}
 
     def _keywords(self) -> set[str]:
-        return {word for text in self._column("topics", "keywords") for word in orjson.loads(text)}
+        """Words that stand alone: those of topics, and those that carry a change."""
+        found = {word for text in self._column("topics", "keywords") for word in orjson.loads(text)}
+        reports = self._column("drift_reports", "body")
+        return found | {row["term"] for text in reports for row in orjson.loads(text).get("terms", ())}
 
     def _column(self, table: str, column: str) -> list[str]:
         return values(self._database.query(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"), 0)
@@ -233,6 +237,14 @@ def _without_keywords(text: str, lost: re.Pattern[str]) -> str:
     found = orjson.loads(text)
     kept = [word for word in found if not lost.search(word)]
     return text if len(kept) == len(found) else orjson.dumps(kept).decode()
+
+
+def _without_terms(text: str, lost: re.Pattern[str]) -> str:
+    """A comparison without the words; what they carried is that of all other words then."""
+    found = orjson.loads(text)
+    terms = found.get("terms", [])
+    kept = [row for row in terms if not lost.search(row["term"])]
+    return text if len(kept) == len(terms) else orjson.dumps({**found, "terms": kept}).decode()
 
 
 def _renamed(text: str, changed: Mapping[str, str], *, json: bool) -> str:

@@ -109,6 +109,14 @@ class Turns:
         found = self._rows(set(keys))
         return [found[key] for key in keys if key in found]
 
+    def texts(self, keys: NDArray[np.uint64]) -> list[str]:
+        """The user's text of each of these turns, in the order asked; empty where there is no turn."""
+        found = self._database.query(
+            "SELECT turn_key, user_text FROM turns SEMI JOIN asked USING (turn_key)", asked=_keys(keys.tolist())
+        )
+        texts = dict(zip(values(found, 0), values(found, 1), strict=True))
+        return [texts.get(key, "") for key in keys.tolist()]
+
     def gone(self, keys: NDArray[np.uint64]) -> frozenset[int]:
         """Those of the keys that no turn has, or has any more."""
         return gone(self._database, keys)

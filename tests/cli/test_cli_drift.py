@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from cli_support import Offmap
 
 from monitor.cli.context import utc_now
+from monitor.cli.drift import _print
 from monitor.drift.comparison import compare_windows
 from monitor.drift.family import ALWAYS
 from monitor.drift.look import Look
@@ -22,6 +25,7 @@ from monitor.store.store import Store
 #: Evidently's own imports warn.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
+NOON = datetime(2026, 3, 1, 12)
 WINDOWS = ("--current", "2026-03-22/2026-03-29", "--reference", "2026-03-02/2026-03-22")
 
 
@@ -36,6 +40,21 @@ def test_it_gives_a_verdict_the_topics_and_the_tests(built: Offmap) -> None:
     assert {mix["attribute"] for mix in found["mixes"]} <= {"tenant", "language", "model", "prompt_version"}
     assert ("of the mix" in shown) is bool(found["mixes"])
     assert built.done("drift", *WINDOWS, "--json").json == found
+
+
+def test_the_words_that_carry_a_change_are_told_with_what_all_others_carry(capsys: pytest.CaptureFixture[str]) -> None:
+    terms = [
+        {"term": f"{word}\x1b[31m", "before": 0.01, "after": 0.05, "contribution": part}
+        for word, part in (("refund", 0.4), ("parcel", 0.25), ("late", 0.1))
+    ]
+    body = {"tests": [], "topics": [], "terms": terms}
+    row = DriftRow("d", "a", NOON, "window", NOON, NOON, NOON, NOON, "It changed.", True, 0.01, 0.1, body)
+    _print(row, 2)
+    refund, parcel = "refund 1.0% to 5.0% (part 40%)", "parcel 1.0% to 5.0% (part 25%)"
+    words = f"words, by turns that say them: {refund}, {parcel}; all other words (part 35%)"
+    assert capsys.readouterr().out == f"It changed.\n{words}\n"
+    _print(replace(row, body={"tests": [], "topics": []}), 2)
+    assert "words" not in capsys.readouterr().out
 
 
 def test_a_window_is_checked(built: Offmap) -> None:

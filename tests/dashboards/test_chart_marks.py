@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from dashboards.components.timeline import timeline
 from dashboards.context import PageContext
 from dashboards.figures.coverage import turn_bars
-from dashboards.figures.drift import parts
+from dashboards.figures.drift import Split, parts
 from dashboards.figures.ingest import lag_lines, letters_line, throughput_bars
 from dashboards.figures.marks import Mark, drawn_marks, marked, release_marks
 from dashboards.queries.ingest import Course, Line
@@ -100,10 +100,11 @@ def test_charts_of_ingest_are_marked_where_there_is_something_to_see() -> None:
 
 
 def test_the_parts_of_a_change_fill_a_bar() -> None:
-    figure = parts([("topics", [("<i>refunds</i>", 0.6), ("parcels", 0.1), ("nothing", 0.001)]), ("tenants", [])])
+    topics = Split("topics", [("<i>refunds</i>", 0.6), ("parcels", 0.1), ("nothing", 0.001)])
+    figure = parts([topics, Split("words", [], "all other words")])
     bars = [(bar.y[0], round(bar.x[0], 3), bar.text) for bar in figure.data]
     assert bars == [
-        (0, 1, "spread over the rest 100%"),
+        (0, 1, "all other words 100%"),
         (1, 0.6, "&lt;i&gt;refunds&lt;/i&gt; 60%"),
         (1, 0.1, "10%"),
         (1, 0.299, "spread over the rest 30%"),

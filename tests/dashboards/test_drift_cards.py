@@ -40,6 +40,7 @@ def row(p_value: float) -> DriftRow:
             },
         ],
         "topics": [{"topic": "t1", "label": HOSTILE, "level": 1, "contribution": 0.7, "parent": None}],
+        "terms": [{"term": f"refund{HOSTILE}", "before": 0.01, "after": 0.09, "contribution": 0.35}],
         "mixes": [{"attribute": "prompt_version", "p_value": 0.01, "effect": 0.4, "values": [value]}],
     }
     start = datetime(2026, 3, 1)
@@ -56,7 +57,14 @@ def test_what_carries_a_change_is_shown_where_there_is_one() -> None:
     drawn = shown(_carried(context, row(0.001)))
     assert "What carries the change" in drawn
     assert "prompt versions" in drawn
-    assert "&lt;script&gt;x" in drawn and "<script>" not in drawn and "\\u202e" not in drawn
+    assert "refund" in drawn and drawn.count("all other words 65%") == 2
+    assert "1.0%" in drawn and "9.0%" in drawn
+    assert "&lt;script&gt;x" in drawn and "\\u202e" not in drawn
+    # Of the table it is text, which React escapes.
+    assert drawn.count("<script>") == 1
+    plain = row(0.001)
+    del plain.body["terms"]
+    assert "words" not in shown(_carried(context, plain))
 
 
 def test_who_was_there_and_how_it_was_tested() -> None:

@@ -169,7 +169,7 @@ def test_coverage_has_a_table_of_errors_and_one_of_what_is_found(tmp_path: Path)
     assert "| D | 2,400 | 3 | 0.500 / 0.500 | 0.500 / 0.500 | 0.500 / 0.500 |" in shown
 
 
-def test_drift_has_tables_of_power_level_and_cost(tmp_path: Path) -> None:
+def test_drift_has_tables_of_power_level_attribution_and_cost(tmp_path: Path) -> None:
     names = (
         "combined",
         "nearest",
@@ -182,13 +182,21 @@ def test_drift_has_tables_of_power_level_and_cost(tmp_path: Path) -> None:
     )
     names += ("chi_square_50_clusters", "ks_20_components", "evidently", "evidently_at_0.55")
     power = {"data": "D", "change": "new", "part": 0.1, "turns": 100, **dict.fromkeys(names, 0.5)}
-    power |= {"evidently_false_alarms_at_0.55": 0.16, "first_topic_is_right": 0.95}
+    power |= {"evidently_false_alarms_at_0.55": 0.16}
     level = {"data": "D", "turns": 5000, "draws": 40, **dict.fromkeys(names, 0.05)}
+    names = ("first_topic_is_right", "first_topic_holds_most", "topics_agree", "first_word_is_right")
+    names += ("first_5_words_right", "first_5_words_carry")
+    of_draws = {"data": "D", "change": "grown", "part": 0.2, "turns": 100, **dict.fromkeys(names, 0.9)}
+    carried = [{**of_draws, "with_power": 30}, {**of_draws, "with_power": 10, "first_word_is_right": 0.5}]
     cost = {"1000000_turns": {"against": 100_000, "seconds": 21.4, "peak_gib": 1.96}, "on_5000": {"ours": 1.0}}
-    (tmp_path / "drift.json").write_text(json.dumps({"power_table": [power], "level_table": [level], "cost": cost}))
+    tables = {"power_table": [power], "level_table": [level], "attribution_table": carried, "cost": cost}
+    (tmp_path / "drift.json").write_text(json.dumps(tables))
     shown = check.benchmark_section("drift", tmp_path)
     assert "| D | 10% are of 3 new intents | 100 | 0.50 |" in shown
-    assert "| 0.50 (0.16) | 95% |" in shown
+    assert "| 0.50 (0.16) |" in shown
+    assert "| D | 3 intents grow by 20% | 100 | 10 | 90% | 90% | 90% | 50% | 90% | 90% |" in shown
+    # Each draw counts as much.
+    assert "| D | all changes |  | 40 | 90% | 90% | 90% | 80% | 90% | 90% |" in shown
     assert "| D | 5,000 | 40 | 5.0% |" in shown
     assert shown.endswith("1,000,000 turns against 100,000: 21 s, 2.0 GiB.")
 

@@ -116,7 +116,8 @@ def _analysis(store: Store) -> None:
         [SubjectRow("gap", "g1", "open", NOON, NOON, NOON, 1.0, 1.0, tuple(KEYS))],
         channels=["slack"],
     )
-    found = {"topics": [{"topic": "t", "label": LABEL}], "turns": {"reference": 2, "current": 2}}
+    terms = [{"term": word, "before": 0.1, "after": 0.2, "contribution": 0.3} for word in (WORD, "parcel")]
+    found = {"topics": [{"topic": "t", "label": LABEL}], "terms": terms, "turns": {"reference": 2, "current": 2}}
     said = f"The traffic changed. 9 % of it is about {LABEL}, 1 % before."
     store.drift.write(DriftRow("d1", "a1", NOON, "window", NOON, NOON, NOON, NOON, said, True, 0.01, 0.2, found))
     store.marks.add("noise", KEYS[0], bytes([0]) * 16, why=f"{WORD} is no parcel")
@@ -183,6 +184,7 @@ def test_a_word_and_an_id_are_gone_from_every_file(filled: str) -> None:
         assert store.atlases.topics("a1")[0].keywords == ("parcel", "late")
         assert store.atlases.lineage("a1")[0].turns == tuple(KEYS[2:])
         assert store.drift.read()[0].body["topics"][0]["label"] == "…, parcel, late"
+        assert [one["term"] for one in store.drift.read()[0].body["terms"]] == ["parcel"]
         assert [turn.turn_id for turn in store.turns.fetch(KEYS)] == ["o1", "o2"]
         assert store.dead_letters.count() == 1
         assert [(job.job_id, job.result) for job in store.jobs.read()] == [("job-drift", {"id": "d1", "effect": 0.2})]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -121,6 +122,14 @@ def test_fetch_keeps_the_order_and_leaves_out_the_unknown(store: Store) -> None:
     store.turns.append(turns)
     asked = [turns[3].key, 12345, turns[0].key, turns[3].key]
     assert [turn.turn_id for turn in store.turns.fetch(asked)] == ["t3", "t0", "t3"]
+
+
+def test_the_texts_of_turns_come_in_the_order_asked(store: Store) -> None:
+    turns = [make_turn(f"t{number}", user_text=f"text {number}") for number in range(4)]
+    store.turns.append(turns)
+    asked = np.array([turns[3].key, 12345, turns[0].key], np.uint64)
+    assert store.turns.texts(asked) == ["text 3", "", "text 0"]
+    assert store.turns.texts(asked[:0]) == []
 
 
 def test_an_empty_store(store: Store) -> None:
