@@ -310,11 +310,40 @@ def gaps_table(results: Results) -> str:
         f"{run['listed']:.3g} for {run['missing_intents']:.0f} on {run['data']}" for run in results["table"]
     )
     found = results["parts"]
-    return table(head, rows) + (
+    said = (
         f"\n\nGaps listed for missing intents: {listed}. Attributes dealt anew: {found['with_a_false_part']} false parts and "
         f"{found['with_a_false_split']} false splits in {found['analyses_dealt_anew']} analyses. Planted: "
         f"{found['planted_listed']} of {found['planted']} parts are listed, {found['splits_told']} of "
         f"{found['splits_planted']} splits told."
+    )
+    return table(head, rows) + said + held_table(results["held"])
+
+
+def held_table(held: Results) -> str:
+    """What becomes of the other gaps when items of one missing intent are added."""
+    lists = {"bar": "the bar alone", "held": "offmap"}
+    rows = [
+        (
+            str(one["items_added"]),
+            lists[one["list"]],
+            *(f"{one[f'{what}_left']} of {one[what]}" for what in ("others", "own", "wrong")),
+            f"{through['got_items']} of {through['listed_at_first']}",
+            f"{through['wrong_at_end']} of {through['wrong_at_first']}",
+        )
+        for one, through in zip(held["changes"], held["worked_through"], strict=True)
+    ]
+    head = (
+        "items added",
+        "who decides what stays",
+        "gaps of other missing intents that left",
+        "the gap of the items left",
+        "wrong gaps that left",
+        "working down the list: reached",
+        "wrong ones left on it",
+    )
+    return (
+        "\n\nWhen eval items of one missing intent are added, on the sample traffic; and missing intents that get items before "
+        "they leave the list, when they are added for one gap after the other:\n\n" + table(head, rows)
     )
 
 

@@ -3,9 +3,9 @@
     turns -> texts -> vectors -> languages -> neighbour graph -> acts and floods -> topics -> intents -> signals
           -> novelty against the eval items -> coverage -> gaps -> one publication
 
-Everything here is a function of its inputs: the same turns, settings, eval sets, decisions and published atlas give the same
-result under the same ids. So a run that was killed is run again and ends in the same state; vectors and a finished atlas are
-not computed twice. Nothing is visible before `publish`, the one last transaction.
+Everything here is a function of its inputs: the same turns, settings, eval sets, decisions, published atlas and listed gaps
+give the same result under the same ids. So a run that was killed is run again and ends in the same state; vectors and a
+finished atlas are not computed twice. Nothing is visible before `publish`, the one last transaction.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from monitor.clock import Clock
 from monitor.coverage.examination import examine
 from monitor.coverage.health import Health
 from monitor.coverage.items import ComparedItems, askers_of, distinct_items
+from monitor.coverage.listed import Listed, read_listed
 from monitor.coverage.marking import Marking, read_marking
 from monitor.coverage.production import Production
 from monitor.coverage.report import Report, compare
@@ -103,7 +104,8 @@ def analyse(
 ) -> Analysis:
     """Characterise the turns of the window, compare them with the union of the eval sets, and publish the result.
 
-    Raises `InputError` when the window holds no turns, and `UsageError` for an eval set that is not stored.
+    Gaps that the analysis before listed may stay so (`monitor.coverage.listed`); done again, it finds what it found. Raises
+    `InputError` when the window holds no turns, and `UsageError` for an eval set that is not stored.
     """
     started, progress = time.monotonic(), progress or Silent()
     compared = [store.eval_sets.load(name) for name in eval_sets]
@@ -117,6 +119,9 @@ def analyse(
     examples = _intent_examples(settings, compared, store.curation.intents(decisions))
     marking = read_marking(store, compared)
     ids = _Ids.of(corpus, encoder, settings, compared, examples, window, shaping(decisions), marking)
+    days = settings.gaps.hold_days
+    listed = read_listed(store, lambda found: ids.after(found).report_id, hold_days=days, now=clock())
+    ids = ids.after(listed)
     with _job(store, ids) as step:
         with step("encode"):
             sides = _encoded_sides(store, encoder, corpus, compared, progress)
@@ -140,9 +145,10 @@ def analyse(
                 readable = _readable(store, items, settings)
                 marked = marking.covered_turns(sides.corpus, network)
                 production = _production(store, network, atlas, signals, marked, window, settings)
-                report = compare(production, items.only(readable), sides.item_vectors[readable], settings)
+                before = listed.with_pieces(ids.atlas_id, store.atlases.lineage(ids.atlas_id))
+                report = compare(production, items.only(readable), sides.item_vectors[readable], settings, before)
                 report = replace(report, verdict=report.verdict + _left_out(int((~readable).sum())))
-                _write_report(store, report, signals, items, compared, marking, ids, settings, clock)
+                _write_report(store, report, signals, items, compared, marking, listed, ids, settings, clock)
             with step("health", done):
                 chosen = items.only(readable)
                 askers = askers_of(compared, EVAL_PROMPT, chosen.texts)
@@ -274,6 +280,13 @@ class _Ids:
         compared_by += [marking.covered_ids] if marking.covered else []
         report_id = "r" + short_hash(atlas_id, _json(compared_by))
         return cls("run" + short_hash(atlas_id, report_id), atlas_id, report_id, corpus.fingerprint, decisions)
+
+    def after(self, listed: Listed) -> _Ids:
+        """Those of the same comparison when these gaps were listed before."""
+        if not listed.made_of:
+            return self
+        report_id = "r" + short_hash(self.report_id, _json(listed.made_of))
+        return replace(self, report_id=report_id, run_id="run" + short_hash(self.atlas_id, report_id))
 
 
 def _atlas(settings: Settings) -> dict[str, Any]:
@@ -542,6 +555,7 @@ def _write_report(
     items: ComparedItems,
     eval_sets: Sequence[EvalSet],
     marking: Marking,
+    listed: Listed,
     ids: _Ids,
     settings: Settings,
     clock: Clock,
@@ -557,7 +571,9 @@ def _write_report(
         low=low,
         high=high,
         verdict=report.verdict,
-        parameters=_json({**asdict(settings.coverage), **asdict(settings.gaps), "marks": marking.ids}),
+        parameters=_json(
+            {**asdict(settings.coverage), **asdict(settings.gaps), "marks": marking.ids, "listed": listed.made_of}
+        ),
     )
     with store.transaction():
         # As the topics are called now: a word may have been forgotten since they were read.

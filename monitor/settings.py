@@ -271,6 +271,9 @@ class GapSettings:
         0.005, "uncovered share of the traffic, at the interval's low end, that deserves an alert", low=0, high=1
     )
     examples: int = _setting(5, "examples shown with a gap", low=1, high=50)
+    hold_days: int = _setting(
+        28, "days for which a gap stays listed when it seems covered though no eval item came for it", low=0, high=365
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def see_gaps(store: Store, settings: Settings, run: PublishedRun, *, now: dateti
     gaps = store.reports.gaps(run.report_id)
     topics = {one.topic_id: one for one in store.atlases.topics(run.atlas_id)}
     gaps = [one for one in gaps if one.topic_id in topics]
-    since = _still_open(store.gap_lives.changes())
+    since = {gap_id: one.opened for gap_id, one in store.gap_lives.open().items()}
     moved = _movements(store, settings, run, list(topics.values()), now) if gaps else {}
     left = [one for one in since.values() if one.topic_id in topics and one.gap_id not in {gap.gap_id for gap in gaps}]
     covered = _newly_covered(store, report, [*gaps, *left], topics, since)
@@ -86,17 +86,6 @@ def _sighting(
 
 def _is_part(gap: GapRow | GapChange) -> bool:
     return gap.gap_id != gap_id_of(gap.topic_id)
-
-
-def _still_open(changes: Sequence[GapChange]) -> dict[str, GapChange]:
-    """The gaps that the last look listed, each as of the look that opened it."""
-    opened: dict[str, GapChange] = {}
-    for one in changes:
-        if one.starts:
-            opened[one.gap_id] = one
-        if one.gone_at is not None:
-            opened.pop(one.gap_id, None)
-    return opened
 
 
 def _movements(

@@ -16,7 +16,7 @@ from dashboards.components.job import said
 from dashboards.context import PageContext
 from dashboards.queries.run import Shown
 from dashboards.state import Selection
-from monitor.coverage.gap_events import GapEvent, last_day
+from monitor.coverage.gap_events import GapEvent, held_words, last_day
 from monitor.coverage.history import history_of, labels_of_gaps
 from monitor.coverage.life import Life, Lives
 from monitor.errors import OffmapError
@@ -39,13 +39,14 @@ _COLOURS = {
     "planned": "indigo",
     "acknowledged": "indigo",
     "growing": "orange",
+    "held": "cyan",
     "wont_fix": "gray",
 }
 
 
 def standing(life: Life) -> Any:
     """How a gap stands, as badges."""
-    shown = [life.state, *(["growing"] if life.words.endswith(", growing") else [])]
+    shown = [life.state, *life.beside]
     words = life.words.split(", ")
     return dmc.Group(
         [
@@ -71,6 +72,9 @@ def life_card(context: PageContext, shown: Shown, life: Life) -> Any:
         facts.append(_ticket(life.ticket))
     if life.until and life.reason:
         facts.append(dmc.Text(f"Until {last_day(life.until)}: {clean(life.reason)}", size="sm"))
+    if life.held_since and life.last:
+        said = held_words(life.last.coverage, life.held_since, context.settings.gaps.hold_days)
+        facts.append(dmc.Text(said, size="sm"))
     return card(
         "What becomes of it",
         *facts,

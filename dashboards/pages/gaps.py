@@ -55,7 +55,12 @@ _COLUMNS = [
         shown="coverage_text",
         width=136,
     ),
-    column("stands", "state, owner", "What became of it so far, and whose it is; see its page.", width=136),
+    column(
+        "stands",
+        "state, owner",
+        "What became of it so far, and whose it is; see its page. Held: it seems covered, and nothing was done for it.",
+        width=136,
+    ),
     column(
         "growth",
         "growth",

@@ -66,7 +66,7 @@ def gap(
         return
     if len(decided):
         say("Noted.")
-    _print(life, label, events)
+    _print(life, label, events, settings.gaps.hold_days)
 
 
 def _add(
@@ -118,8 +118,8 @@ def _shown(store: Store, life: Life, least: int) -> tuple[str | None, list[GapEv
     return labels.get(life.gap_id), history_of(life, labels, alerts)
 
 
-def _print(life: Life, label: str | None, events: Sequence[GapEvent]) -> None:
-    from monitor.coverage.gap_events import last_day
+def _print(life: Life, label: str | None, events: Sequence[GapEvent], hold_days: int) -> None:
+    from monitor.coverage.gap_events import held_words, last_day
 
     say(f"{life.gap_id}  {label or 'a topic that is not shown'}")
     say()
@@ -129,6 +129,8 @@ def _print(life: Life, label: str | None, events: Sequence[GapEvent]) -> None:
     say(f"Owner:  {clean(life.owner) if life.owner else 'nobody yet'}")
     if life.ticket:
         say(f"Ticket: {clean(life.ticket)}")
+    if life.held_since and life.last:
+        say(held_words(life.last.coverage, life.held_since, hold_days))
     say()
     if not events:
         say("Nothing is noted of it yet: the next analysis notes what it sees.")
@@ -149,6 +151,7 @@ def life_document(life: Life) -> dict[str, Any]:
         "until": life.until,
         "opened_at": life.opened_at,
         "closed_at": life.closed_at,
+        "held_since": life.held_since,
         "by_itself": life.by_itself,
         "went_into": list(life.went_into),
     }

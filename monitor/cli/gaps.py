@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from monitor.records import EvalItem
     from monitor.store.alerts import AlertRow
     from monitor.store.atlases import TopicRow
-    from monitor.store.reports import CoverageRow, GapRow
+    from monitor.store.reports import GapRow
 
 __all__ = ["gaps"]
 
@@ -57,7 +57,7 @@ def gaps(
         str | None,
         typer.Option(
             metavar="STATE",
-            help="opened, reopened, exported, growing, acknowledged, planned, being_closed, wont_fix or closed: only those.",
+            help="opened, reopened, held, exported, growing, acknowledged, planned, being_closed, wont_fix, closed: only such.",
         ),
     ] = None,
     every_gap: Annotated[
@@ -128,7 +128,8 @@ def gaps(
         say(f"{counted(hidden, 'gap')} will not be fixed yet, as somebody decided: offmap gaps --all lists them too.")
     if found:
         say()
-        _say_what_next(found, shown, report)
+        held = any("held" in lives.of(gap.gap_id).states for gap in shown)
+        _say_what_next(found, shown, settings.gaps.hold_days if held else 0)
 
 
 def _wanted(state: str | None) -> str | None:
@@ -221,7 +222,7 @@ def _growth(value: float) -> str:
     return f"×{value:.1f}" if math.isfinite(value) else "–"
 
 
-def _say_what_next(found: Sequence[GapRow], shown: Sequence[GapRow], report: CoverageRow) -> None:
+def _say_what_next(found: Sequence[GapRow], shown: Sequence[GapRow], held_days: int) -> None:
     alerts = sum(gap.alert for gap in found)
     say("Covered: the share of a topic's turns that the eval set tests, with its interval in points.")
     say("Growth: the topic's share of the traffic in the last week over that in the four weeks before.")
@@ -229,6 +230,11 @@ def _say_what_next(found: Sequence[GapRow], shown: Sequence[GapRow], report: Cov
         say(
             f"{counted(alerts, 'gap')} marked ! would leave enough uncovered to alert on even at the interval's high end."
         )
+    if held_days:
+        say(
+            "Held: it was a gap and seems covered now, though no eval item was added for it; listed until items for it come,"
+        )
+        say(f"      for at most {counted(held_days, 'day')} (setting gaps.hold_days).")
     if len(shown) < len(found):
         say(f"{len(found) - len(shown):,} more: offmap gaps --limit {len(found)}")
     say()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from monitor.wording import clean, day
 
-__all__ = ["ON", "GapEvent", "last_day", "state_words"]
+__all__ = ["ON", "GapEvent", "held_words", "last_day", "state_words"]
 
 #: What a gap that closed is told to have become, by the event of the link to it.
 ON = {"merged": "merged_into", "part": "in_part", "whole": "in_whole"}
@@ -15,8 +15,9 @@ ON = {"merged": "merged_into", "part": "in_part", "whole": "in_whole"}
 
 @dataclass(frozen=True, slots=True)
 class GapEvent:
-    """Something that happened to a gap. `kind` is a state, a decision's kind, a link's event, `expired`, `told`, or
-    one of `ON`; `text` is the owner, ticket, reason, note, other gap or alert, and `until` a won't-fix's end."""
+    """Something that happened to a gap. `kind` is a state, a decision's kind, a link's event, `expired`, `told`,
+    `held_no_more`, or one of `ON`; `text` is the owner, ticket, reason, note, other gap or alert, and `until` a won't-fix's
+    end."""
 
     at: datetime
     kind: str
@@ -47,9 +48,24 @@ class GapEvent:
             "in_whole": f"goes on as a part of {text}",
             "part": f"listed apart, before as a part of {text}",
             "whole": f"listed as a whole, with {text} in it",
+            "held": "seems covered, though no eval item was added for it: it stays listed",
+            "held_no_more": "seems uncovered again",
             "told": f"alert: {text}",
         }
         return said.get(self.kind) or state_words(self.kind)
+
+
+def held_words(coverage: float, since: datetime, hold_days: int) -> str:
+    """Why a gap that seems covered is listed, and for how long.
+
+    >>> held_words(0.74, datetime(2026, 3, 1), 28).partition(". ")[2]
+    'It stays listed until 2026-03-29, or until items for it come.'
+    """
+    until = day(since + timedelta(days=hold_days))
+    return (
+        f"It was a gap, and is estimated at {coverage:.0%} covered now though no eval item was added for it. "
+        f"It stays listed until {until}, or until items for it come."
+    )
 
 
 def state_words(state: str) -> str:

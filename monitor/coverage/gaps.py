@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from monitor.coverage.estimate import Interval
 from monitor.records import short_hash
+from monitor.store.gap_lives import COVERED_AT_MOST, COVERED_AT_MOST_ELSE, HIGH_AT_MOST, MUCH
 
 __all__ = [
-    "COVERED_AT_MOST",
     "Bounds",
     "Gap",
     "Slice",
@@ -20,15 +20,11 @@ __all__ = [
     "gap_id_of",
     "gap_of",
     "growth_factor",
+    "is_held",
     "priority_parts",
     "rank_gaps",
     "topic_id_of",
 ]
-
-#: A slice is a gap when its coverage is at most this, and the interval's high end at most that; up to the first where the share
-#: of the traffic that is uncovered in it is at least `_MUCH`. Of sample traffic, seven seeds, this lists 37 planted gaps of 42
-#: and 12 others; 0.75 for all 35 and 28, 0.65 for all 30 and 10 (docs/decisions/0031).
-COVERED_AT_MOST, _COVERED_AT_MOST_ELSE, _HIGH_AT_MOST, _MUCH = 0.8, 0.65, 0.9, 0.006
 
 #: A middle topic is one gap when this share of it lies in fine topics that are gaps; otherwise each of those is one.
 _OF_ONE_KIND = 0.7
@@ -75,11 +71,6 @@ class Slice:
     growth: float
 
     @property
-    def uncovered(self) -> float:
-        """Uncovered share of the traffic."""
-        return self.share * (1 - self.coverage.value)
-
-    @property
     def surely_uncovered(self) -> float:
         """Share of the traffic that is uncovered even at the high end of the coverage's interval."""
         return self.share * (1 - self.coverage.high)
@@ -107,14 +98,23 @@ class Bounds:
 
     def hold(self, one: Slice) -> bool:
         """Whether a slice is a gap: it is uncovered, large enough, and a subject of its own."""
+        return self.keep(one) and not is_held(one.share, one.coverage.value, one.coverage.high)
+
+    def keep(self, one: Slice) -> bool:
+        """Whether a slice that was a gap may still be one, however covered it seems: large enough, a subject of its own."""
         return bool(
             one.effective_conversations >= self.min_conversations
-            and one.uncovered >= self.min_share
-            and one.coverage.value <= (COVERED_AT_MOST if one.uncovered >= _MUCH else _COVERED_AT_MOST_ELSE)
-            and one.coverage.high <= _HIGH_AT_MOST
+            and one.share * (1 - min(one.coverage.value, COVERED_AT_MOST)) >= self.min_share
             and one.loyalty >= _LOYAL * self.loyalty
             and one.containment >= _CONTAINED * self.containment
         )
+
+
+def is_held(share: float, coverage: float, high: float) -> bool:
+    """Whether a gap of this share of the traffic and this coverage, with this high end of its interval, is listed because it
+    was before, and only so."""
+    most = COVERED_AT_MOST if share * (1 - coverage) >= MUCH else COVERED_AT_MOST_ELSE
+    return coverage > most or high > HIGH_AT_MOST
 
 
 def gap_id_of(topic_id: str, attribute: str | None = None, value: str | None = None) -> str:

@@ -9,6 +9,7 @@ decided and what publications saw (docs/decisions/0025).
 | planned, acknowledged | somebody decided so |
 | growing | the share of its topic rises surely |
 | exported | it was exported since it opened |
+| held | it seems covered by now, though nothing was done for it: it is listed because it was before (docs/decisions/0032) |
 | reopened, opened | a publication lists it; it was closed before, or not |
 
 Several may hold; the first of them is *the* state.
@@ -29,7 +30,7 @@ __all__ = ["STATES", "Life", "Lives", "lives_of", "read_lives"]
 #: The most telling first.
 STATES = (
     *("closed", "wont_fix", "being_closed", "planned", "acknowledged"),
-    *("growing", "exported", "reopened", "opened"),
+    *("growing", "exported", "held", "reopened", "opened"),
 )
 
 #: A gap that was closed for so long is a new case when it opens again: what was acknowledged or planned then is over. For less,
@@ -48,8 +49,8 @@ class Life:
     clean them where they are shown.
 
     `opened_at` is when a publication first listed it since it was last closed, None where none was noted; `last` is what the
-    latest one that did saw. A gap that closed may have gone on under the ids `went_into`, or
-    have closed `by_itself`: no eval item was added near it, and it may come back.
+    latest one that did saw. `held_since` is when it came to be held, if it is. A gap that closed may have gone on under the ids
+    `went_into`, or have closed `by_itself`: no eval item was added near it, and it may come back.
     """
 
     gap_id: str
@@ -60,6 +61,7 @@ class Life:
     until: datetime | None = None
     opened_at: datetime | None = None
     closed_at: datetime | None = None
+    held_since: datetime | None = None
     last: GapChange | None = None
     went_into: tuple[str, ...] = ()
     by_itself: bool = False
@@ -86,7 +88,12 @@ class Life:
         'planned, growing'
         """
         first = state_words(self.state) + (" by itself" if self.by_itself else "")
-        return f"{first}, growing" if "growing" in self.states and self.state not in ("growing", "closed") else first
+        return ", ".join([first, *self.beside])
+
+    @property
+    def beside(self) -> list[str]:
+        """What is said beside the state, since it asks for a look of its own."""
+        return [one for one in ("growing", "held") if one in self.states and self.state not in (one, "closed")]
 
 
 class Lives:
@@ -172,11 +179,13 @@ def _life(gap_id: str, record: _Record, now: datetime) -> Life:
     status = standing.status
     if status is not None and _is_over(status, changes, now):
         status = None
+    held_since = _held_since(changes)
     holds = {
         "closed": closed_at is not None,
         "being_closed": closed_at is None and last is not None and last.closing,
         "growing": closed_at is None and last is not None and last.growing,
         "exported": any(opened_at is None or at >= opened_at for at in record.exports.get(gap_id, ())),
+        "held": held_since is not None,
         "reopened": closed_at is None and len(starts) > 1,
         "opened": closed_at is None and len(starts) <= 1,
     }
@@ -191,12 +200,22 @@ def _life(gap_id: str, record: _Record, now: datetime) -> Life:
         until=status.until if status is not None and status.kind == "wont_fix" else None,
         opened_at=opened_at,
         closed_at=closed_at,
+        held_since=held_since,
         last=last,
         went_into=tuple(dict.fromkeys(link.gap_id for link in _heirs(gap_id, record) if link.seen_at == closed_at)),
         by_itself=closed_at is not None
         and any(link.event == "by_itself" and link.seen_at == closed_at for link in record.links.get(gap_id, ())),
         events=_events(gap_id, record, standing, now),
     )
+
+
+def _held_since(changes: Sequence[GapChange]) -> datetime | None:
+    """Since when it is held without a break, None where it is not, or closed."""
+    since: datetime | None = None
+    for one in changes:
+        before = None if one.starts else since
+        since = (before or one.seen_at) if one.held and one.gone_at is None else None
+    return since
 
 
 def _standing(gap_id: str, record: _Record, until: datetime, above: frozenset[str]) -> _Standing:
@@ -246,6 +265,8 @@ def _events(gap_id: str, record: _Record, standing: _Standing, now: datetime) ->
             found.append(GapEvent(one.seen_at, "growing"))
         if one.closing and not (was is not None and was.closing):
             found.append(GapEvent(one.seen_at, "being_closed"))
+        if one.held != (was is not None and was.held):
+            found.append(GapEvent(one.seen_at, "held" if one.held else "held_no_more"))
         if one.gone_at is not None:
             found.append(GapEvent(one.gone_at, "closed"))
         before = one

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from monitor.atlas.corpus import numbered
 from monitor.coverage.estimate import Coverage, Interval, Traffic, estimate_coverage
-from monitor.coverage.gaps import COVERED_AT_MOST
 from monitor.coverage.novelty import Novelty
 from monitor.coverage.production import Production
 from monitor.settings import Settings
+from monitor.store.gap_lives import COVERED_AT_MOST_ELSE
 
 __all__ = ["Estimator", "Part", "parts_apart"]
 
@@ -98,7 +98,7 @@ def parts_apart(
                 if few or min(len(one) for one in means) < settings.gaps.min_conversations:
                     continue
                 asked += 1
-                if of_turns[inside].mean() <= COVERED_AT_MOST < of_turns[rest].mean():
+                if of_turns[inside].mean() <= COVERED_AT_MOST_ELSE < of_turns[rest].mean():
                     found.append(Part(position, attribute, said.values[place], inside, rest, _lower(*means)))
     sure = [_corrected(one, asked) for one in found if one.p_value * asked <= _BY_CHANCE]
     sure.sort(key=lambda one: (-float((1 - of_turns[one.rows]).sum()), one.topic, one.attribute, one.value))

@@ -12,13 +12,16 @@ from scipy.sparse import csr_matrix
 
 from monitor.atlas.corpus import numbered
 from monitor.coverage.estimate import Coverage, Interval, Traffic
+from monitor.coverage.gaps import is_held
 from monitor.coverage.items import ComparedItems
+from monitor.coverage.listed import Listed
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
 from monitor.coverage.parts import Estimator
 from monitor.coverage.production import Production
 from monitor.coverage.slices import FINE, MIDDLE, gap_rows
 from monitor.settings import Settings
 from monitor.store.reports import GapRow, TopicCoverageRow
+from monitor.wording import counted
 
 __all__ = ["Report", "compare"]
 
@@ -35,9 +38,13 @@ class Report:
 
 
 def compare(
-    production: Production, items: ComparedItems, item_vectors: NDArray[np.float32], settings: Settings
+    production: Production,
+    items: ComparedItems,
+    item_vectors: NDArray[np.float32],
+    settings: Settings,
+    listed: Listed | None = None,
 ) -> Report:
-    """Compare the turns that count with the eval items [m, d].
+    """Compare the turns that count with the eval items [m, d]. Gaps that were `listed` before may stay so; None for none.
 
     Without items there is no novelty; with too few there is novelty but no coverage and no gap, and the verdict says so.
     """
@@ -65,10 +72,10 @@ def compare(
     if not coverage.says:
         return _report_without(production, _TOO_ALIKE.format(items=len(items)), turns)
     of_turns = novelty.texts[traffic.texts]
-    gaps = gap_rows(production, coverage, of_turns, items, item_vectors, settings, estimator)
+    gaps = gap_rows(production, coverage, of_turns, items, item_vectors, settings, estimator, listed or Listed())
     return Report(
         coverage.traffic,
-        _verdict(coverage.traffic, len(counted), len(gaps), settings.coverage.interval),
+        _verdict(coverage.traffic, len(counted), gaps, settings.coverage.interval),
         _topic_rows(production, coverage, of_turns, traffic),
         turns,
         gaps,
@@ -89,12 +96,23 @@ _TOO_ALIKE = (
 )
 
 
-def _verdict(traffic: Interval, turns: int, gaps: int, interval: float) -> str:
-    found = "no gap is worth listing" if not gaps else "1 gap is listed" if gaps == 1 else f"{gaps} gaps are listed"
+def _verdict(traffic: Interval, turns: int, gaps: Sequence[GapRow], interval: float) -> str:
     return (
         f"The eval set covers {traffic.value:.0%} of {turns:,} turns "
-        f"({interval:.0%} interval {traffic.low:.0%} to {traffic.high:.0%}); {found}."
+        f"({interval:.0%} interval {traffic.low:.0%} to {traffic.high:.0%}); {_listed_words(gaps)}."
     )
+
+
+def _listed_words(gaps: Sequence[GapRow]) -> str:
+    if not gaps:
+        return "no gap is worth listing"
+    said = f"{counted(len(gaps), 'gap')} {'is' if len(gaps) == 1 else 'are'} listed"
+    held = sum(is_held(gap.share, gap.coverage, gap.high) for gap in gaps)
+    if not held:
+        return said
+    which = "and held" if len(gaps) == 1 else f"{held} of them held"
+    they, them = ("it seems", "it") if held == 1 else ("they seem", "them")
+    return f"{said}, {which}: {they} covered, but nothing was done for {them}"
 
 
 @dataclass(frozen=True, slots=True)

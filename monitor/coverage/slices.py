@@ -13,18 +13,22 @@ from monitor.atlas.assembly import moment
 from monitor.atlas.corpus import numbered
 from monitor.atlas.timeline import first_seen, growth
 from monitor.coverage.estimate import Coverage, Interval
-from monitor.coverage.gaps import Bounds, Gap, Slice, alerts, gap_id_of, gap_of, rank_gaps
+from monitor.coverage.gaps import Bounds, Gap, Slice, alerts, gap_id_of, gap_of, is_held, rank_gaps
 from monitor.coverage.items import ComparedItems
+from monitor.coverage.listed import Listed, OwnItems
 from monitor.coverage.parts import Estimator, Part, parts_apart
 from monitor.coverage.production import Production
 from monitor.coverage.splits import splits_of
 from monitor.settings import Settings
+from monitor.store.gap_lives import COVERED_AT_MOST_ELSE
 from monitor.store.reports import GapRow
 
 __all__ = ["FINE", "MIDDLE", "gap_rows"]
 
 #: Levels on which gaps are looked for, as rows of `Atlas.of_turns`.
 MIDDLE, FINE = 1, 2
+
+_NONE = Listed()
 
 #: Parts of topics are the same thing when more than this share of the one's turns is the other's too.
 _THE_SAME = 0.5
@@ -93,18 +97,26 @@ def gap_rows(
     item_vectors: NDArray[np.float32],
     settings: Settings,
     estimator: Estimator,
+    listed: Listed = _NONE,
 ) -> list[GapRow]:
-    """The gaps, the worst first; `novelty` [c] is of the turns that count, `estimator` is asked for parts of topics."""
+    """The gaps, the worst first, then those that stay listed because they were before (`listed`). `novelty` [c] is of the turns
+    that count, `estimator` is asked for parts of topics."""
     measures = _Measures.of(production, novelty)
     bounds = measures.bounds(settings)
     places, slices = _topics(measures, coverage)
     ranked = rank_gaps(slices, bounds)
-    listed = {places[gap.slice].topic for gap in ranked}
-    for place, one in _parts(measures, bounds, _not_in(production, listed), estimator, settings):
+    # A topic that is more covered than not may be listed for a part of it: then the part is.
+    whole = {places[gap.slice].topic for gap in ranked if slices[gap.slice].coverage.value <= COVERED_AT_MOST_ELSE}
+    for place, one in _parts(measures, bounds, _not_in(production, whole), estimator, settings):
+        besides = {position for _, position in _not_in(production, [place.topic])}
+        ranked = [gap for gap in ranked if places[gap.slice].part or places[gap.slice].topic in besides]
         ranked.append(gap_of(len(slices), one, bounds))
         places.append(place)
         slices.append(one)
-    ranked.sort(key=lambda one: (-one.priority, one.slice))
+    ranked += _held(
+        measures, bounds, places, slices, ranked, listed, OwnItems.of(coverage, estimator, production, items)
+    )
+    ranked.sort(key=lambda one: (_is_held(slices[one.slice]), -one.priority, one.slice))
     least = bounds.min_conversations
     splits = splits_of(
         production, coverage.covered, [places[gap.slice].rows for gap in ranked], min_conversations=least
@@ -181,6 +193,35 @@ def _not_in(production: Production, listed: Collection[int]) -> list[tuple[int, 
         for position, topic in enumerate(topics)
         if topic.level in (MIDDLE, FINE) and not {topic.topic_id, topic.parent} & ids and topic.topic_id not in above
     ]
+
+
+def _held(
+    measures: _Measures,
+    bounds: Bounds,
+    places: Sequence[_Place],
+    slices: Sequence[Slice],
+    ranked: Sequence[Gap],
+    listed: Listed,
+    own: OwnItems,
+) -> list[Gap]:
+    """Gaps that were listed and that nothing was done for since, of whole topics that are in no gap of today."""
+    production, topics = measures.production, measures.production.atlas.topics
+    free = {position for _, position in _not_in(production, {places[gap.slice].topic for gap in ranked})}
+    found: list[Gap] = []
+    held: set[str | None] = set()
+    for number, (place, one) in enumerate(zip(places, slices, strict=True)):
+        topic = topics[place.topic]
+        gap_id = gap_id_of(topic.topic_id)
+        if place.part is not None or place.topic not in free or topic.parent in held or gap_id not in listed:
+            continue
+        if bounds.keep(one) and not own.came(listed.texts_of(gap_id), place.topic, topic.level - MIDDLE, place.rows):
+            held.add(topic.topic_id)
+            found.append(gap_of(number, one, bounds))
+    return found
+
+
+def _is_held(one: Slice) -> bool:
+    return is_held(one.share, one.coverage.value, one.coverage.high)
 
 
 def _parts(

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cli_support import Offmap
 
+from monitor.store import Store
+
 TICKET = "https://tracker.example.org/OPS-1"
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 
@@ -76,6 +78,30 @@ def test_exported_and_closed(analysed: Offmap) -> None:
     assert "State:  closed by itself since " in analysed.done("gap", first).out
 
 
+def test_a_gap_that_is_held_says_why_and_until_when(analysed: Offmap) -> None:
+    from monitor.store.gap_lives import GapLook, GapSighting
+
+    first, second, *_ = ids(analysed)
+    assert "Held:" not in analysed.done("gaps").out
+    at = datetime(2030, 3, 1)
+    seen = [
+        GapSighting(gap_id, "t" + gap_id[1:], 1, rank, 40, 0.1, coverage, 0.6, 0.85, None, None, None, 0)
+        for rank, (gap_id, coverage) in enumerate(((first, 0.74), (second, 0.4)), start=1)
+    ]
+    with Store.open(str(analysed.store)) as store:
+        store.gap_lives.note(GapLook("", "run2", at, ("e1",)), seen)
+    shown = analysed.done("gap", first).out
+    assert "State:  held" in shown
+    assert "is estimated at 74% covered now though no eval item was added for it" in shown
+    assert "It stays listed until 2030-03-29, or until items for it come." in shown
+    assert "stays listed until 2030-03-08" in analysed.done("gap", first, OFFMAP_GAPS_HOLD_DAYS="7").out
+    assert "State:  opened" in analysed.done("gap", second).out
+    found = analysed.done("gap", first, "--json").json
+    assert (found["state"], found["held_since"]) == ("held", "2030-03-01T00:00:00Z")
+    assert ids(analysed, "--state", "held") == [first]
+    assert "Held: it was a gap and seems covered now" in analysed.done("gaps").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -102,7 +128,7 @@ def test_wrong_use_is_said_in_one_line(built: Offmap, arguments: tuple[str, ...]
 def test_an_unknown_state_is_said(built: Offmap) -> None:
     ran = built("gaps", "--state", "lost")
     assert ran.code == 2
-    assert "--state lost: a gap is opened, reopened, exported" in ran.err
+    assert "--state lost: a gap is opened, reopened, held, exported" in ran.err
 
 
 def test_before_an_analysis_it_says_so(offmap: Offmap) -> None:

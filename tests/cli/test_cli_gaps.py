@@ -19,7 +19,7 @@ EXTRA = {
     "share_low", "share_high", "rank", "conversations", "low", "high", "novelty", "alert", "risk", "attribute", "value",
     "priority_parts", "splits",
 }  # fmt: skip
-LIFE = {"states", "ticket", "reason", "until", "opened_at", "closed_at", "by_itself", "went_into"}
+LIFE = {"states", "ticket", "reason", "until", "opened_at", "closed_at", "held_since", "by_itself", "went_into"}
 
 
 def test_the_shape_of_the_gaps(built: Offmap) -> None:

@@ -11,7 +11,7 @@ from monitor.gap_decisions import GapDecisions
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.alerts import AlertRow
-from monitor.store.gap_lives import GapLook
+from monitor.store.gap_lives import GapLook, GapSighting
 from monitor.store.reports import GapRow
 from tests.cli.cli_support import Offmap
 from tests.dashboards.app_support import now, served
@@ -36,6 +36,16 @@ def opened(tab: Any, url: str, gap_id: str) -> None:
 
 def press(tab: Any, name: str) -> None:
     tab.get_by_role("button", name=name, exact=True).click()
+
+
+def test_a_gap_that_is_held_says_why(tab: Any, analysed_app: Offmap) -> None:
+    with Store.open(str(analysed_app.store)) as store, served(store, Settings()) as url:
+        one = gaps(store)[0]
+        seen = GapSighting(one.gap_id, one.topic_id, 1, 1, 40, 0.1, 0.74, 0.6, 0.85, None, None, None, 0)
+        store.gap_lives.note(GapLook("", "run2", now() + timedelta(minutes=1), ("e1",)), [seen])
+        opened(tab, url, one.gap_id)
+        assert "is estimated at 74% covered now though no eval item was added for it" in tab.inner_text("#page")
+        assert tab.locator(".mantine-Badge-root", has_text="held").count() == 1
 
 
 def test_an_owner_a_plan_and_a_note_are_kept_and_are_text(tab: Any, analysed_app: Offmap) -> None:

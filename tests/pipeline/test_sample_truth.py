@@ -118,8 +118,12 @@ def test_no_decoy_ranks(planted: Outcome) -> None:
 
 
 def test_the_planted_gaps_lower_coverage(planted: Outcome, control: Outcome) -> None:
-    assert planted.coverage < planted.truth["true_coverage"] + 0.05
-    assert planted.coverage < control.coverage - 0.1
+    true = planted.truth["true_coverage"]
+    assert planted.coverage == pytest.approx(true, abs=0.05)
+    assert planted.interval[0] <= true <= planted.interval[1]
+    # Where nothing is missing it still reads some points too low: traffic is worded in more ways than items are.
+    assert control.interval[1] > 0.97
+    assert planted.coverage < control.coverage - 0.06
 
 
 def test_nothing_is_alerted_on_the_control(control: Outcome) -> None:

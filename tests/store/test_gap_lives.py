@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pytest
 
 from monitor.store import Store
 from monitor.store.exports import ExportRow
@@ -33,8 +34,9 @@ def look(
     links: tuple[GapLink, ...] = (),
     run: str = "",
     compared: tuple[str, ...] = ("e1",),
+    at: datetime | None = None,
 ) -> bool:
-    return store.gap_lives.note(GapLook("", run or f"run{day}", NOON + day * DAY, compared), sightings, links)
+    return store.gap_lives.note(GapLook("", run or f"run{day}", at or NOON + day * DAY, compared), sightings, links)
 
 
 def test_decisions_come_back_in_order(store: Store) -> None:
@@ -92,6 +94,53 @@ def test_items_of_other_subjects_close_nothing(store: Store) -> None:
     look(store, 0, sighting(), sighting("g2"))
     look(store, 1, sighting(low=0.31), sighting("g2", low=0.31, newly_covered=1), compared=("e2",))
     assert {one.gap_id: one.closing for one in store.gap_lives.changes()} == {"g1": False, "g2": True}
+
+
+def test_gaps_that_the_last_look_listed_are_open_and_some_of_them_held(store: Store) -> None:
+    assert store.gap_lives.open() == {}
+    look(store, 0, sighting(), sighting("g2"), sighting("g3"))
+    look(store, 1, sighting(coverage=0.71), sighting("g2", high=0.91), compared=("e2",))
+    look(store, 2, sighting(coverage=0.8), sighting("g2"), sighting("g3"), compared=("e3",))
+    found = store.gap_lives.open()
+    assert {gap_id: (one.opened.eval_set_ids, one.held_since) for gap_id, one in found.items()} == {
+        "g1": (("e1",), NOON + DAY),
+        "g2": (("e1",), None),
+        "g3": (("e3",), None),
+    }
+    held = [(one.gap_id, (one.seen_at - NOON).days) for one in store.gap_lives.changes() if one.held]
+    assert held == [("g1", 1), ("g1", 2), ("g2", 1)]
+    look(store, 3)
+    assert store.gap_lives.open() == {}
+
+
+def test_old_looks_that_tell_nothing_go_and_nothing_that_happened_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four looks a day for five days: a gap comes and goes within a day, one grows, one is held; and then one much later."""
+    monkeypatch.setattr("monitor.store.gap_lives._KEPT_DAYS", 1000)
+    for number in range(20):
+        seen = [sighting(coverage=0.8 if number == 13 else 0.2)]
+        if number in (5, 6):
+            seen.append(sighting("g2"))
+        if number >= 9:
+            seen.append(sighting("g3", ratio=2.0, ratio_low=1.2, p_value=0.01 if number >= 14 else 1.0))
+        look(store, 0, *seen, run=f"r{number}", at=NOON + number * DAY / 4)
+    look(store, 0, sighting(), sighting("g3"), run="later", at=NOON + 95 * DAY)
+    changes, known = store.gap_lives.changes(), store.gap_lives.known()
+    monkeypatch.setattr("monitor.store.gap_lives._KEPT_DAYS", 90)
+    look(store, 0, run="last", at=NOON + 96 * DAY)
+    assert [replace(one, gone_at=None) for one in store.gap_lives.changes()] == [
+        replace(one, gone_at=None) for one in changes
+    ]
+    assert [one.gone_at for one in store.gap_lives.changes() if one.gap_id == "g2"] == [None, NOON + 7 * DAY / 4]
+    assert store.gap_lives.known() == known
+    looks = store._database.query("SELECT published_at FROM gap_looks ORDER BY published_at").to_pylist()
+    kept = [int((row["published_at"] - NOON) / (DAY / 4)) for row in looks]
+    # Something changed at 0, 5 to 7, 9, 13 and 14; the last of their days are 1, 5, 9, 13, 17 and 19.
+    assert kept == [0, 1, 5, 6, 7, 9, 13, 14, 17, 19, 380, 384]
+    lost = "SELECT count(*) FROM gap_sightings WHERE look_id NOT IN (SELECT look_id FROM gap_looks)"
+    assert store._database.value(lost) == 0
+    assert store._database.value("SELECT count(*) FROM gap_sightings") == 19
 
 
 def test_the_same_run_again_is_no_look(store: Store) -> None:

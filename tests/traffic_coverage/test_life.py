@@ -181,6 +181,21 @@ def test_a_gap_that_closed_though_nothing_was_added_says_so() -> None:
     assert not life(change(0, gone=2), link, change(5, gone=6)).by_itself
 
 
+def test_a_gap_is_held_since_it_came_to_be_and_until_it_is_none_again() -> None:
+    held = change(2, starts=False, held=True)
+    grows = change(4, starts=False, held=True, growing=True)
+    found = life(change(), held, grows)
+    assert (found.states, found.words) == (("growing", "held", "opened"), "growing, held")
+    assert found.held_since == START + 2 * DAY
+    assert (life(change(), held, decision(3, "plan", value="https://t.example/1")).words) == "planned, held"
+    again = life(change(), held, change(5, starts=False), change(6, starts=False, held=True))
+    assert again.held_since == START + 6 * DAY
+    assert kinds(again) == ["opened", "held", "held_no_more", "held"]
+    closed = life(change(), replace(held, gone_at=START + 3 * DAY))
+    assert (closed.words, closed.held_since, kinds(closed)) == ("closed", None, ["opened", "held", "closed"])
+    assert life(change(), replace(held, gone_at=START + 3 * DAY), change(9)).held_since is None
+
+
 def test_closed_gaps_come_the_latest_first() -> None:
     rows = [change(0, "g1", gone=2), change(0, "g2"), change(0, "g3", gone=4)]
     found = lives_of(rows, [], [], [], now=START)
