@@ -153,11 +153,12 @@ def coverage_table(results: Results) -> str:
             *(f"{row[f'quantile_{q}_error']:.1f}" for q in ("0.7", "0.9")),
             f"{row['offmap_of_all_covered']:.0f} %",
             f"{row['offmap_interval_holds']:.0%}",
+            f"{row['offmap_topic_interval_holds']:.0%}",
         ]
         for row in results["table"]
     ]
     head = ("data", "turns", "items an intent", "error, points", "without labels", "Storey, .7", "Storey, .9",
-            "read for 100 %", "90 % interval holds")  # fmt: skip
+            "read for 100 %", "90 % interval holds", "of topics")  # fmt: skip
     found = [
         [
             row["data"],
@@ -165,15 +166,16 @@ def coverage_table(results: Results) -> str:
             str(row["items_per_intent"]),
             *(
                 f"{row[f'{name}_auroc']:.3f} / {row[f'{name}_ap']:.3f}"
-                for name in ("nearest_item", "diffused", "by_slice")
+                for name in ("nearest_item", "diffused", "told_labelled", "by_slice")
             ),
         ]
         for row in results["finding"]
     ]
-    names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "novelty", "topics by novelty")
+    names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "novelty", "covered, labelled",
+             "topics by novelty")  # fmt: skip
     between = (
         f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. Finding the turns, and the topics, "
-        "of a fifth of the intents that is missing, without labels:"
+        "of a fifth of the intents that is missing, without labels, and by the probability of being covered with them:"
     )
     return f"{table(head, shares)}\n\n{between}\n\n{table(names, found)}"
 
