@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.coverage.novelty import Novelty
+from monitor.coverage.share import Share, resample
 
 __all__ = ["Coverage", "Interval", "Traffic", "estimate_coverage"]
 
@@ -24,20 +25,6 @@ _OFFSET_LIMIT = 60.0
 
 #: The left-out items tell covered from missed text when their AUROC is this many standard errors above a coin's 0.5.
 _SURE_ERRORS = 3.0
-
-#: Quantiles of the novelty of covered text at which the share is read, and those at which it is bounded. High ones: lower
-#: down, items and turns differ more by how they are worded than by what is covered.
-_PLACES, _BOUNDS = np.linspace(0.85, 0.98, 9), np.linspace(0.1, 0.9, 9)
-_READ = len(_BOUNDS) + np.arange(len(_PLACES))
-
-#: Turns are looked at with a fold of items left out, as items are; with this weight with all items, since traffic is worded in
-#: more ways than items are. No data say how much: it stands between CLINC150, where items are turns, and the sample traffic
-#: (docs/decisions/0031). Replicates draw it, up to twice that.
-_WITH_ALL = 0.15
-
-#: Of a topic that holds missed text, this share is covered all the same: topics are not intents. Replicates draw it, up to
-#: twice that. Labels have none.
-_COVERED_IN_TOPIC = 0.05
 
 #: Where all of the traffic might be covered, a topic that no item is near is hardly: topics go this part of the way that the
 #: whole goes in a replicate, beside what their own turns say.
@@ -210,104 +197,6 @@ class _Bins:
 
 
 @dataclass(frozen=True, slots=True)
-class _Share:
-    """What the share of covered turns is read from: how much of each text [n, q] with a fold left out and `with_all` items
-    [n, q], of each item left out alone [m, q] and with its kind [l, m, q] lies at or below each of q thresholds, nan where
-    nothing is known of an item. The first thresholds are those of the bounds. And the stratum of each text's nearest item [n],
-    and of each item [m]; the text of each turn [t].
-    """
-
-    texts: NDArray[np.float32]
-    with_all: NDArray[np.float32]
-    covered: NDArray[np.float64]
-    missed: NDArray[np.float64]
-    nearest: NDArray[np.int64]
-    strata: NDArray[np.int64]
-    text_of: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, novelty: Novelty, traffic: Traffic) -> _Share:
-        strata, nearest = novelty.strata, novelty.strata[novelty.nearest_items]
-        weights = _turns_an_item(strata, np.bincount(nearest[traffic.texts], minlength=int(strata.max()) + 1))
-        known = np.isfinite(novelty.covered)
-        quantiles = np.concatenate([_BOUNDS, _PLACES])
-        thresholds = _weighted_quantiles(novelty.covered[known], weights[known], quantiles)
-        reached = np.zeros((len(novelty.texts), len(thresholds)), np.float32)
-        for column in novelty.as_covered.T:
-            reached += column[:, None] <= thresholds.astype(np.float32)
-        reached /= novelty.as_covered.shape[1]
-        return cls(
-            reached,
-            (novelty.texts[:, None] <= thresholds).astype(np.float32),
-            _at_most(novelty.covered, thresholds),
-            _at_most(novelty.missed, thresholds),
-            nearest,
-            strata,
-            traffic.texts,
-        )
-
-    def estimate(self, turn_weight: NDArray[np.float64] | None, rng: np.random.Generator | None) -> float:
-        """The mean over the kinds; a replicate draws the strata with replacement, and what a kind is at random.
-
-        An item stands for the turns to which one of its stratum is the nearest, over the items in it. Items of a stratum are
-        alike, so they are drawn together; where the kinds disagree, the interval says so.
-        """
-        text_weight = np.bincount(self.text_of, turn_weight, minlength=len(self.texts)).astype(np.float64)
-        strata = int(self.strata.max()) + 1
-        weight = _turns_an_item(self.strata, np.bincount(self.nearest, text_weight, minlength=strata))
-        kinds, place, read = np.arange(len(self.missed)), 0.5, _READ
-        inside, with_all = _COVERED_IN_TOPIC, _WITH_ALL
-        if rng is not None:
-            place = float(rng.random())
-            inside, with_all = 2 * _COVERED_IN_TOPIC * float(rng.random()), 2 * _WITH_ALL * float(rng.random())
-            weight = weight * _resample(rng, strata)[self.strata]
-            kinds = kinds[[int(rng.integers(len(kinds)))]]
-            read = _READ[[int(rng.integers(len(_READ)))]]
-        f = (1 - with_all) * (text_weight @ self.texts) + with_all * (text_weight @ self.with_all)
-        f /= max(float(text_weight.sum()), 1e-12)
-        f0 = _reached(self.covered, weight)
-        found = []
-        for kind in kinds.tolist():
-            covered = inside if kind == 0 else 0.0  # the first kind is the topic
-            f1 = (1 - covered) * _reached(self.missed[kind], weight) + covered * f0
-            found.append(_mixture_weight(f, f0, f1, read, place))
-        return float(np.mean(found))
-
-
-def _turns_an_item(strata: NDArray[np.int64], turns: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
-    """Turns of each item's stratum over the items in it [m]; 1 everywhere where there are none."""
-    found = np.asarray((turns / np.bincount(strata, minlength=len(turns)).clip(1))[strata], np.float64)
-    return found if found.any() else np.ones(len(strata))
-
-
-def _weighted_quantiles(
-    values: NDArray[np.float64], weights: NDArray[np.float64], quantiles: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The least values that so much of the weight lies at or below."""
-    if not weights.any():
-        weights = np.ones(len(values))
-    order = np.argsort(values, kind="stable")
-    share = np.cumsum(weights[order])
-    place = np.searchsorted(share / share[-1], quantiles)
-    return np.asarray(values[order][np.minimum(place, len(values) - 1)], np.float64)
-
-
-def _at_most(values: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 where a value [...] is at or below a threshold [q], 0 where it is not, nan where it is unknown: [..., q]."""
-    known = np.isfinite(values)[..., None]
-    return np.where(known, (values[..., None] <= thresholds).astype(np.float64), np.nan)
-
-
-def _reached(at_most: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the weight of the known items [m, q] at or below each threshold."""
-    known = np.isfinite(at_most[:, 0])
-    weights = weights[known]
-    if not weights.any():
-        return np.ones(at_most.shape[1])
-    return np.asarray(weights @ at_most[known] / weights.sum(), np.float64)
-
-
-@dataclass(frozen=True, slots=True)
 class _Histograms:
     """Turns by bin of the score, and by topic and bin, level by level; and the share that they must add up to.
 
@@ -319,7 +208,7 @@ class _Histograms:
     conversations: NDArray[np.int64]
     topics: int
     size: int
-    share: _Share
+    share: Share
     marked: NDArray[np.bool_] | None
 
     @classmethod
@@ -331,7 +220,7 @@ class _Histograms:
         # A turn without a topic goes to one row more, which is dropped.
         cells = np.where(traffic.topics < 0, topics, traffic.topics) * size + bin_of_turn
         return cls(
-            bin_of_turn, cells, traffic.conversations, topics, size, _Share.of(novelty, traffic), traffic.covered
+            bin_of_turn, cells, traffic.conversations, topics, size, Share.of(novelty, traffic.texts), traffic.covered
         )
 
     def coverage(self, bins: _Bins) -> tuple[float, NDArray[np.float64], float]:
@@ -342,7 +231,7 @@ class _Histograms:
 
     def replicate(self, bins: _Bins, rng: np.random.Generator, value: float) -> tuple[float, NDArray[np.float64]]:
         """Coverage and that of each topic of a bootstrap replicate; topics go half of the way from `value` with the whole."""
-        weight = _resample(rng, int(self.conversations.max()) + 1)[self.conversations]
+        weight = resample(rng, int(self.conversations.max()) + 1)[self.conversations]
         drawn = self.share.estimate(self._open(weight), rng)
         per_topic, _ = self._topics(bins, value + _TOPICS_FOLLOW * (drawn - value), weight)
         return self.with_marked(drawn, weight), per_topic
@@ -378,28 +267,6 @@ class _Histograms:
         """Turns of each topic by bin."""
         cells = sum(np.bincount(level, weight, minlength=(self.topics + 1) * self.size) for level in self.cells)
         return np.asarray(cells, np.float64).reshape(self.topics + 1, self.size)[: self.topics]
-
-
-def _resample(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
-    return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
-
-
-def _mixture_weight(
-    f: NDArray[np.float64], f0: NDArray[np.float64], f1: NDArray[np.float64], read: NDArray[np.int64], place: float
-) -> float:
-    """Weight of the covered in the turns by least squares, at most 1, from what each reaches at the thresholds that are `read`.
-
-    Traffic that is more novel than missed text itself would have a weight below 0: the two do not describe it. All that is
-    known then is a bound, as covered turns are turns: weight * F0(t) <= F(t) everywhere. The weight is taken at `place`
-    (0 to 1) between 0 and the least bound; replicates draw the place, so the interval says how little is known.
-    """
-    difference = (f0 - f1)[read]
-    norm = float(difference @ difference)
-    weight = float((f - f1)[read] @ difference) / norm if norm > 0 else 1.0
-    if weight > 0:
-        return min(weight, 1.0)
-    inside = f0[: len(_BOUNDS)] > 0
-    return place * min(1.0, float((f[: len(_BOUNDS)][inside] / f0[: len(_BOUNDS)][inside]).min(initial=1.0)))
 
 
 def _offset(bins: _Bins, turns: NDArray[np.float64], value: float) -> float:
