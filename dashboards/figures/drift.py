@@ -105,7 +105,7 @@ def parts(bars: Sequence[Split]) -> go.Figure:
                 if part >= 0.06
                 else "",
                 textposition="inside",
-                textfont={"color": NEUTRAL} if colour == _REST else None,
+                textfont={"color": NEUTRAL if colour == _REST else "white"},
                 insidetextanchor="middle",
                 textangle=0,
                 hovertemplate=f"{safe(label)}<br>{part:.0%} of the change<extra></extra>",
