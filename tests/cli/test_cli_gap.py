@@ -85,14 +85,14 @@ def test_a_gap_that_is_held_says_why_and_until_when(analysed: Offmap) -> None:
     assert "Held:" not in analysed.done("gaps").out
     at = datetime(2030, 3, 1)
     seen = [
-        GapSighting(gap_id, "t" + gap_id[1:], 1, rank, 40, 0.1, coverage, 0.6, 0.85, None, None, None, 0)
-        for rank, (gap_id, coverage) in enumerate(((first, 0.74), (second, 0.4)), start=1)
+        GapSighting(gap_id, "t" + gap_id[1:], 1, rank, 40, 0.1, coverage, 0.6, 0.88, None, None, None, 0)
+        for rank, (gap_id, coverage) in enumerate(((first, 0.84), (second, 0.4)), start=1)
     ]
     with Store.open(str(analysed.store)) as store:
         store.gap_lives.note(GapLook("", "run2", at, ("e1",)), seen)
     shown = analysed.done("gap", first).out
     assert "State:  held" in shown
-    assert "is estimated at 74% covered now though no eval item was added for it" in shown
+    assert "is estimated at 84% covered now though no eval item was added for it" in shown
     assert "It stays listed until 2030-03-29, or until items for it come." in shown
     assert "stays listed until 2030-03-08" in analysed.done("gap", first, OFFMAP_GAPS_HOLD_DAYS="7").out
     assert "State:  opened" in analysed.done("gap", second).out

@@ -41,10 +41,10 @@ def press(tab: Any, name: str) -> None:
 def test_a_gap_that_is_held_says_why(tab: Any, analysed_app: Offmap) -> None:
     with Store.open(str(analysed_app.store)) as store, served(store, Settings()) as url:
         one = gaps(store)[0]
-        seen = GapSighting(one.gap_id, one.topic_id, 1, 1, 40, 0.1, 0.74, 0.6, 0.85, None, None, None, 0)
+        seen = GapSighting(one.gap_id, one.topic_id, 1, 1, 40, 0.1, 0.84, 0.6, 0.88, None, None, None, 0)
         store.gap_lives.note(GapLook("", "run2", now() + timedelta(minutes=1), ("e1",)), [seen])
         opened(tab, url, one.gap_id)
-        assert "is estimated at 74% covered now though no eval item was added for it" in tab.inner_text("#page")
+        assert "is estimated at 84% covered now though no eval item was added for it" in tab.inner_text("#page")
         assert tab.locator(".mantine-Badge-root", has_text="held").count() == 1
 
 
