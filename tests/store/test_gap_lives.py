@@ -99,8 +99,8 @@ def test_items_of_other_subjects_close_nothing(store: Store) -> None:
 def test_gaps_that_the_last_look_listed_are_open_and_some_of_them_held(store: Store) -> None:
     assert store.gap_lives.open() == {}
     look(store, 0, sighting(), sighting("g2"), sighting("g3"))
-    look(store, 1, sighting(coverage=0.71), sighting("g2", high=0.91), compared=("e2",))
-    look(store, 2, sighting(coverage=0.8), sighting("g2"), sighting("g3"), compared=("e3",))
+    look(store, 1, sighting(coverage=0.81), sighting("g2", high=0.91), compared=("e2",))
+    look(store, 2, sighting(coverage=0.85), sighting("g2"), sighting("g3"), compared=("e3",))
     found = store.gap_lives.open()
     assert {gap_id: (one.opened.eval_set_ids, one.held_since) for gap_id, one in found.items()} == {
         "g1": (("e1",), NOON + DAY),
@@ -119,7 +119,7 @@ def test_old_looks_that_tell_nothing_go_and_nothing_that_happened_does(
     """Four looks a day for five days: a gap comes and goes within a day, one grows, one is held; and then one much later."""
     monkeypatch.setattr("monitor.store.gap_lives._KEPT_DAYS", 1000)
     for number in range(20):
-        seen = [sighting(coverage=0.8 if number == 13 else 0.2)]
+        seen = [sighting(coverage=0.85 if number == 13 else 0.2)]
         if number in (5, 6):
             seen.append(sighting("g2"))
         if number >= 9:
