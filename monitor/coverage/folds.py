@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-__all__ = ["SAME_ITEM", "LeftOut", "alone", "item_groups", "none_left_out", "stratum_of", "with_their_kind"]
+__all__ = ["LeftOut", "alone", "item_groups", "none_left_out", "stratum_of", "turns_an_item", "with_their_kind"]
 
 #: Two eval items this near say the same: they are left out together, or the one would cover the other.
-SAME_ITEM = 0.95
+_SAME_ITEM = 0.95
 
 #: Items are left out in as many folds as their kinds have items, at most this many; and with their kind in this many.
-_MOST_FOLDS, KIND_FOLDS = 10, 10
+_MOST_FOLDS, _KIND_FOLDS = 10, 10
 
 #: Kinds are strata when this share of the items is not alone in its kind.
 _SHARED = 0.5
@@ -62,7 +62,7 @@ def alone(strata: NDArray[np.int64], groups: NDArray[np.int64], rng: np.random.G
 def with_their_kind(kinds: NDArray[np.int64], alone: LeftOut, rng: np.random.Generator) -> LeftOut:
     """Items left out with all of their kind [m], and beside them a fold of those left `alone`, as where those are looked at."""
     names, member = np.unique(kinds, return_inverse=True)
-    fold = (rng.permutation(len(names)) % KIND_FOLDS)[member.ravel()]
+    fold = (rng.permutation(len(names)) % _KIND_FOLDS)[member.ravel()]
     folds = int(fold.max(initial=0)) + 1
     cell, column = np.divmod(np.arange(len(alone.held) * folds)[:, None], folds), np.arange(folds)
     held = (cell[1] != column) & alone.held[cell[0][:, 0]][:, column % alone.held.shape[1]]
@@ -79,11 +79,24 @@ def stratum_of(kinds: Sequence[NDArray[np.int64]], groups: NDArray[np.int64]) ->
     return np.zeros(len(groups), np.int64)
 
 
+def turns_an_item(
+    strata: NDArray[np.int64], nearest: NDArray[np.int64], weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """How much of the traffic each item stands for [m]; 1 everywhere where the traffic weighs nothing.
+
+    `nearest` [n] is the stratum of the item nearest to each text, `weight` [n] what the text weighs (1 each by default): the
+    texts of the item's stratum, over the items in it.
+    """
+    near = np.bincount(nearest, weight, minlength=int(strata.max()) + 1)
+    found = np.asarray((near / np.bincount(strata, minlength=len(near)).clip(1))[strata], np.float64)
+    return found if found.any() else np.ones(len(strata))
+
+
 def item_groups(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
     """Number [m] of each eval item, equal where items say the same (cosine of 0.95 or more, directly or in a chain)."""
     from scipy.sparse.csgraph import connected_components
 
-    _, labels = connected_components(csr_matrix(vectors @ vectors.T >= SAME_ITEM), directed=False)
+    _, labels = connected_components(csr_matrix(vectors @ vectors.T >= _SAME_ITEM), directed=False)
     return np.asarray(labels, np.int64)
 
 

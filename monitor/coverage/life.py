@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.coverage.gap_events import ON, GapEvent, state_words
-from monitor.store.gap_lives import GapChange, GapDecisionRow, GapLink
+from monitor.store.gap_lives import GapChange, GapDecisionRow, GapLink, held_since
 from monitor.store.store import Store
 
 __all__ = ["STATES", "Life", "Lives", "lives_of", "read_lives"]
@@ -179,13 +179,13 @@ def _life(gap_id: str, record: _Record, now: datetime) -> Life:
     status = standing.status
     if status is not None and _is_over(status, changes, now):
         status = None
-    held_since = _held_since(changes)
+    held = held_since(changes)
     holds = {
         "closed": closed_at is not None,
         "being_closed": closed_at is None and last is not None and last.closing,
         "growing": closed_at is None and last is not None and last.growing,
         "exported": any(opened_at is None or at >= opened_at for at in record.exports.get(gap_id, ())),
-        "held": held_since is not None,
+        "held": held is not None,
         "reopened": closed_at is None and len(starts) > 1,
         "opened": closed_at is None and len(starts) <= 1,
     }
@@ -200,22 +200,13 @@ def _life(gap_id: str, record: _Record, now: datetime) -> Life:
         until=status.until if status is not None and status.kind == "wont_fix" else None,
         opened_at=opened_at,
         closed_at=closed_at,
-        held_since=held_since,
+        held_since=held,
         last=last,
         went_into=tuple(dict.fromkeys(link.gap_id for link in _heirs(gap_id, record) if link.seen_at == closed_at)),
         by_itself=closed_at is not None
         and any(link.event == "by_itself" and link.seen_at == closed_at for link in record.links.get(gap_id, ())),
         events=_events(gap_id, record, standing, now),
     )
-
-
-def _held_since(changes: Sequence[GapChange]) -> datetime | None:
-    """Since when it is held without a break, None where it is not, or closed."""
-    since: datetime | None = None
-    for one in changes:
-        before = None if one.starts else since
-        since = (before or one.seen_at) if one.held and one.gone_at is None else None
-    return since
 
 
 def _standing(gap_id: str, record: _Record, until: datetime, above: frozenset[str]) -> _Standing:

@@ -19,7 +19,15 @@ from scipy.sparse import csr_matrix, diags
 
 from monitor.atlas.affinity import Directions
 from monitor.atlas.neighbours import GrowingGraph, NeighbourGraph, edge_weights, nearest
-from monitor.coverage.folds import LeftOut, alone, item_groups, none_left_out, stratum_of, with_their_kind
+from monitor.coverage.folds import (
+    LeftOut,
+    alone,
+    item_groups,
+    none_left_out,
+    stratum_of,
+    turns_an_item,
+    with_their_kind,
+)
 from monitor.coverage.presence import presence
 from monitor.coverage.start import Starts, measure_starts
 from monitor.coverage.variants import variants
@@ -118,7 +126,9 @@ def measure_novelty(
     strata = stratum_of([kinds[-1], *item_topics[::-1]], groups)
     parts = alone(strata, groups, rng)
     left_out = [none_left_out(len(items)), parts, *(with_their_kind(kind, parts, rng) for kind in kinds)]
-    space = _Space.of(texts, items.vectors, _turns_an_item(strata, nearest_items[:, 0]), talk if talks else None, k=k)
+    space = _Space.of(
+        texts, items.vectors, turns_an_item(strata, strata[nearest_items[:, 0]]), talk if talks else None, k=k
+    )
     diffusion, starts = _Diffusion.of(space, left_out, k=k, pull=pull)
     whole, of_parts, *of_kinds = (_spread(diffusion, *one) for one in zip(starts, left_out, strict=True))
     return Novelty(
@@ -144,12 +154,6 @@ def home_topics(
 def _item_topics(topics: NDArray[np.int64], neighbours: NDArray[np.int64]) -> NDArray[np.int64]:
     votes = topics[neighbours[:, :_VOTES]]
     return np.array([np.bincount(row[row >= 0]).argmax() if (row >= 0).any() else -1 for row in votes], np.int64)
-
-
-def _turns_an_item(strata: NDArray[np.int64], nearest_items: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of each item [m], the texts that an item of its stratum is nearest to, over the items in it."""
-    near = np.bincount(strata[nearest_items], minlength=int(strata.max()) + 1)
-    return np.asarray((near / np.bincount(strata))[strata], np.float64)
 
 
 def _spread(

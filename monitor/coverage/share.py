@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.coverage.folds import turns_an_item
 from monitor.coverage.novelty import Novelty
 
 __all__ = ["Share", "resample"]
@@ -48,7 +49,7 @@ class Share:
     @classmethod
     def of(cls, novelty: Novelty, text_of: NDArray[np.int64]) -> Share:
         strata, nearest = novelty.strata, novelty.strata[novelty.nearest_items]
-        weights = _turns_an_item(strata, np.bincount(nearest[text_of], minlength=int(strata.max()) + 1))
+        weights = turns_an_item(strata, nearest[text_of])
         known = np.isfinite(novelty.covered)
         quantiles = np.concatenate([_BOUNDS, _PLACES])
         thresholds = _weighted_quantiles(novelty.covered[known], weights[known], quantiles)
@@ -71,14 +72,13 @@ class Share:
         the kinds disagree, the interval says so.
         """
         text_weight = np.bincount(self.text_of, turn_weight, minlength=self.texts.shape[1]).astype(np.float64)
-        strata = int(self.strata.max()) + 1
-        weight = _turns_an_item(self.strata, np.bincount(self.nearest, text_weight, minlength=strata))
+        weight = turns_an_item(self.strata, self.nearest, text_weight)
         kinds, place, read = np.arange(len(self.missed)), 0.5, _READ
         inside, with_all = _COVERED_IN_TOPIC, _WITH_ALL
         if rng is not None:
             place = float(rng.random())
             inside, with_all = 2 * _COVERED_IN_TOPIC * float(rng.random()), 2 * _WITH_ALL * float(rng.random())
-            weight = weight * resample(rng, strata)[self.strata]
+            weight = weight * resample(rng, int(self.strata.max()) + 1)[self.strata]
             kinds = kinds[[int(rng.integers(len(kinds)))]]
             read = _READ[[int(rng.integers(len(_READ)))]]
         f, f0 = self._turns(text_weight, with_all, read), _reached(self.covered[read], weight)
@@ -105,12 +105,6 @@ class Share:
 def resample(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     """How often each of n is drawn, with replacement."""
     return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
-
-
-def _turns_an_item(strata: NDArray[np.int64], turns: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
-    """Turns of each item's stratum over the items in it [m]; 1 everywhere where there are none."""
-    found = np.asarray((turns / np.bincount(strata, minlength=len(turns)).clip(1))[strata], np.float64)
-    return found if found.any() else np.ones(len(strata))
 
 
 def _weighted_quantiles(

@@ -28,7 +28,6 @@ __all__ = ["FINE", "MIDDLE", "gap_rows"]
 #: Levels on which gaps are looked for, as rows of `Atlas.of_turns`.
 MIDDLE, FINE = 1, 2
 
-_NONE = Listed()
 
 #: Parts of topics are the same thing when more than this share of the one's turns is the other's too.
 _THE_SAME = 0.5
@@ -97,7 +96,7 @@ def gap_rows(
     item_vectors: NDArray[np.float32],
     settings: Settings,
     estimator: Estimator,
-    listed: Listed = _NONE,
+    listed: Listed,
 ) -> list[GapRow]:
     """The gaps, the worst first, then those that stay listed because they were before (`listed`). `novelty` [c] is of the turns
     that count, `estimator` is asked for parts of topics."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import pyarrow as pa
 
@@ -30,6 +31,7 @@ __all__ = [
     "GapLook",
     "GapSighting",
     "OpenGap",
+    "held_since",
 ]
 
 #: What can be decided about a gap. The last of the first four says how it stands, the last `owner` whose it is.
@@ -258,13 +260,11 @@ class GapLives:
     def open(self) -> dict[str, OpenGap]:
         """The gaps that the last look listed, by id."""
         found: dict[str, OpenGap] = {}
-        for one in self.changes():
-            before = found.get(one.gap_id)
-            opened = one if before is None or one.starts else before.opened
-            since = before.held_since if before is not None and not one.starts else None
-            found[one.gap_id] = OpenGap(opened, (since or one.seen_at) if one.held else None)
-            if one.gone_at is not None:
-                del found[one.gap_id]
+        for gap_id, group in groupby(self.changes(), key=lambda one: one.gap_id):
+            changes = list(group)
+            if changes[-1].gone_at is None:
+                opened = next(one for one in reversed(changes) if one.starts)
+                found[gap_id] = OpenGap(opened, held_since(changes))
         return found
 
     def links(self) -> list[GapLink]:
@@ -289,3 +289,12 @@ class GapLives:
             new_items=pa.table({"item": pa.array(items, pa.string())}),
         )
         return dict(zip(values(found, "topic"), values(found, "turns"), strict=True))
+
+
+def held_since(changes: Sequence[GapChange]) -> datetime | None:
+    """Since when a gap with these changes is held without a break, None where it is not, or closed."""
+    since: datetime | None = None
+    for one in changes:
+        before = None if one.starts else since
+        since = (before or one.seen_at) if one.held and one.gone_at is None else None
+    return since
