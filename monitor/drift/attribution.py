@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from monitor.drift.neighbourhood import NARROW, WIDE, turn_kernel
+from monitor.drift.neighbourhood import NARROW, WIDE, neighbour_edges, turn_kernel
 from monitor.drift.pool import Pool
 
 __all__ = ["Attribution"]
@@ -22,13 +22,18 @@ _SURELY = 2.0
 #: The part of the permutations in which none of many things seems to carry more than those that are named.
 _OF_ALL = 0.9
 
+#: Neighbours among whom a turn's window is more frequent than it should be, or is not.
+_AROUND = 40
+
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What each turn carries of the statistics of both neighbour tests, as it was and under permutations: [1 + B, n] each.
+    """What each turn carries of three measures of the change, as it was and under permutations: [1 + B, n] each.
 
-    Such a statistic is a sum over turns: each turn's weight in the contrast times the difference of the windows where it is
-    (the witness of Gretton and others, 2012). None of anything where a window is empty.
+    Two are the statistics of the neighbour tests, sums over turns: each turn's weight in the contrast times the difference of
+    the windows where it is (the witness of Gretton and others, 2012). They count most where a change is dense. The third counts
+    turns: of each, the part by which its window is more frequent around it than the other one (total variation, of the
+    neighbours' shares). None of anything where a window is empty.
     """
 
     carried: tuple[NDArray[np.float64], ...]
@@ -38,7 +43,7 @@ class Attribution:
         if not all(pool.sides):
             return cls(())
         contrast = next(pool.contrasts())[: 1 + _BY_CHANCE][:, pool.conversation]
-        return cls(tuple(_carried(pool, contrast, k) for k in (NARROW, WIDE)))
+        return cls((*(_witnessed(pool, contrast, k) for k in (NARROW, WIDE)), _moved(pool, contrast)))
 
     def parts(self, groups: NDArray[np.int64]) -> NDArray[np.float64]:
         """Part of the change that each group of turns carries [g], of group numbers [n] in the pool's order, -1 for none."""
@@ -50,31 +55,41 @@ class Attribution:
         """Part of the change that each of g things carries [g], where a turn belongs to several: its shares [n, g] in the
         pool's order, which add to at most 1 and must not follow from who is current.
 
-        A thing's sum, less what it is under permutations, is its part; of both tests the mean. `among_many` asks for more:
-        in nine of ten permutations nothing is as far beyond its mean, in standard deviations. What none carries beyond chance
-        is left over, so the parts add to at most 1. All nought where nothing changed.
+        A thing's sum, less what it is under permutations, is its part; of all measures the mean, each weighed by how far the
+        whole is beyond chance in it: the one that sees the change says where it is. A thing carries something from two standard
+        deviations on, of that mean. `among_many` asks for more: in nine of ten permutations nothing is as far beyond its mean,
+        in standard deviations. What none carries beyond chance is left over, so the parts add to at most 1. All nought where
+        nothing changed.
         """
-        if not self.carried or not shares.shape[1]:
-            return np.zeros(shares.shape[1])
+        found = np.zeros(shares.shape[1])
+        sure = np.array([max(0.0, float(_scores(carried.sum(axis=1)[:, None])[0, 0])) for carried in self.carried])
+        if not shares.shape[1] or not sure.any():
+            return found
         sums = [np.asarray((shares.T @ carried.T).T) for carried in self.carried]
-        parts = np.mean([_parts(one, carried) for one, carried in zip(sums, self.carried, strict=True)], axis=0)
+        weights = sure / sure.sum()
+        scores = _scores(np.sum([weight * _scores(one) for weight, one in zip(weights, sums, strict=True)], axis=0))
+        kept = scores[0] > _SURELY
         if among_many:
-            scores = np.mean([_scores(one) for one in sums], axis=0)
-            parts = np.where(scores[0] > np.quantile(scores[1:].max(axis=1), _OF_ALL), parts, 0.0)
-        return np.asarray(parts)
+            kept &= scores[0] > np.quantile(scores[1:].max(axis=1), _OF_ALL)
+        for weight, one, carried in zip(weights, sums, self.carried, strict=True):
+            whole = float(carried[0].sum() - carried[1:].sum(axis=1).mean())
+            excess = np.where(kept, np.maximum(one[0] - one[1:].mean(axis=0), 0.0), 0.0)
+            found += weight * excess / max(whole, float(excess.sum()), 1e-12)
+        return found
 
 
-def _carried(pool: Pool, contrast: NDArray[np.float32], k: int) -> NDArray[np.float64]:
+def _witnessed(pool: Pool, contrast: NDArray[np.float32], k: int) -> NDArray[np.float64]:
     return np.asarray(contrast * (turn_kernel(pool, k) @ contrast.T).T, np.float64)
 
 
-def _parts(sums: NDArray[np.float64], carried: NDArray[np.float64]) -> NDArray[np.float64]:
-    whole = float(carried[0].sum() - carried[1:].sum(axis=1).mean())
-    if whole <= 0:
-        return np.zeros(sums.shape[1])
-    excess, noise = sums[0] - sums[1:].mean(axis=0), sums[1:].std(axis=0)
-    parts = np.where(excess > _SURELY * noise, excess, 0.0) / whole
-    return np.asarray(parts / max(1.0, float(parts.sum())))
+def _moved(pool: Pool, contrast: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Of each turn's weight, the part that is beyond the other window's around it: all of it where the other has none."""
+    edges = neighbour_edges(pool, _AROUND)
+    edges = (edges + edges.T).tocsr()
+    near = [(edges @ np.maximum(side, 0).T).T for side in (contrast, -contrast)]
+    own, other = np.where(contrast > 0, near[0], near[1]), np.where(contrast > 0, near[1], near[0])
+    beyond = np.divide(own - other, own, out=np.zeros_like(own), where=own > other)
+    return np.asarray(np.abs(contrast) * beyond, np.float64)
 
 
 def _scores(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, diags
 
 from monitor.drift.pool import DriftResult, Pool
 
-__all__ = ["NARROW", "WIDE", "neighbourhood", "turn_kernel"]
+__all__ = ["NARROW", "WIDE", "neighbour_edges", "neighbourhood", "turn_kernel"]
 
 #: Neighbours of a text. The fewer, the smaller is the new subject that is found; the more, the smaller a change of popularity.
 NARROW, WIDE = 5, 20
@@ -38,7 +38,7 @@ def neighbourhood(pool: Pool, *, k: int = WIDE) -> DriftResult:
     if not all(pool.sides):
         return pool.nothing()
     found = pool.tested(partial(_quadratic, _of_conversations(pool, turn_kernel(pool, k))))
-    edges = _of_conversations(pool, _edges(pool, k))
+    edges = _of_conversations(pool, neighbour_edges(pool, k))
     now, before = pool.sides[1], pool.sides[0]
     among = pool.tested(partial(_among, edges, float(now), float(before)))
     return DriftResult(among.effect, among.low, among.high, found.statistics, before, now)
@@ -46,7 +46,7 @@ def neighbourhood(pool: Pool, *, k: int = WIDE) -> DriftResult:
 
 def turn_kernel(pool: Pool, k: int) -> csr_matrix:
     """Similarity of turns [n, n]: weights of the edges, symmetric."""
-    edges = _edges(pool, k)
+    edges = neighbour_edges(pool, k)
     edges = (edges + edges.T) / 2
     degree = np.asarray(edges.sum(axis=1)).ravel()
     scale = diags(np.divide(1.0, degree, out=np.zeros_like(degree), where=degree > 0))
@@ -67,7 +67,8 @@ def _among(edges: csr_matrix, now: float, before: float, contrast: NDArray[np.fl
     )
 
 
-def _edges(pool: Pool, k: int) -> csr_matrix:
+def neighbour_edges(pool: Pool, k: int) -> csr_matrix:
+    """An edge of weight 1 from each turn to each of its k nearest [n, n]; at most as many as the pool keeps."""
     indices = pool.neighbours[0][:, :k]
     there = indices >= 0
     rows = np.repeat(np.arange(len(pool)), there.sum(axis=1))
