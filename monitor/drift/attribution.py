@@ -94,5 +94,7 @@ def _moved(pool: Pool, contrast: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _scores(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """How many standard deviations each sum is beyond its mean under permutations, as it was and in each [1 + B, g]."""
+    # Sums that are equal but for their last digits deviate from nothing.
     noise = sums[1:].std(axis=0)
-    return np.asarray(np.divide(sums - sums[1:].mean(axis=0), noise, out=np.zeros_like(sums), where=noise > 0))
+    told = noise > 1e-9 * np.abs(sums).max(axis=0)
+    return np.asarray(np.divide(sums - sums[1:].mean(axis=0), noise, out=np.zeros_like(sums), where=told))

@@ -83,3 +83,9 @@ def test_a_thing_carries_from_two_deviations_on_of_all_measures_together() -> No
     parts = measures(*groups).parts(np.array([0, 1]))
     assert parts[0] == pytest.approx(0.6, abs=0.05)
     assert parts[1] == 0
+
+
+def test_sums_that_differ_in_their_last_digits_say_nothing() -> None:
+    level = np.full((128, 2), 0.1)
+    level[0] += 1e-16
+    assert measures(level, level).parts(np.array([0, 1])).tolist() == [0, 0]
