@@ -42,7 +42,7 @@ _NO_LENGTH = 1e-6
 
 
 def learn_directions(
-    texts: NDArray[np.float32], items: NDArray[np.float32], labels: Sequence[str | None], *, seed: int
+    texts: NDArray[np.float32], items: NDArray[np.float32], labels: Sequence[str | None]
 ) -> Directions | None:
     """Directions learnt from eval items [m, d] and their labels [m], begun at the main directions of the texts [n, d].
 
@@ -60,7 +60,7 @@ def learn_directions(
         started = np.zeros((len(scale), min(_DIRECTIONS, len(scale))), np.float32)
         np.fill_diagonal(started, scale)
         coordinates = (items[labelled].astype(np.float64) - mean) @ basis
-        return Directions(mean, basis @ _descend(_unit(coordinates), kinds, started, seed).astype(np.float64))
+        return Directions(mean, basis @ _descend(_unit(coordinates), kinds, started).astype(np.float64))
 
 
 def contrast(
@@ -75,33 +75,31 @@ def contrast(
     length = np.linalg.norm(image, axis=1, keepdims=True)
     inverse = np.divide(1.0, length, out=np.zeros_like(length), where=length > _NO_LENGTH)
     unit = image * inverse
-    logits = unit @ unit.T
-    logits /= _TEMPERATURE
-    np.fill_diagonal(logits, -np.inf)
-    logits -= logits.max(axis=1, keepdims=True)
-    pull = np.exp(logits)
-    total = pull.sum(axis=1, keepdims=True)
-    pull /= total
-    alike = kinds[:, None] == kinds
-    np.fill_diagonal(alike, False)
-    others = alike.sum(axis=1, keepdims=True)
-    anchors = int((others > 0).sum())
-    if anchors == 0:
-        return 0.0, np.zeros_like(directions)
-    share = np.divide(alike, others * np.float32(anchors), out=np.zeros_like(pull), where=alike)
-    loss = -float((share * (np.where(alike, logits, 0.0) - np.log(total))).sum(dtype=np.float64))
-    pull *= (others > 0) / np.float32(anchors)
-    pull -= share
-    of_unit = (pull @ unit + pull.T @ unit) / _TEMPERATURE
+    others = np.bincount(kinds)[kinds] - 1
+    anchors = max(int((others > 0).sum()), 1)
+    weight = ((others > 0) / anchors).astype(unit.dtype)[:, None]
+    # The mean of the others of each item's kind, from the sum over the kind: no second matrix of pairs.
+    sums = np.zeros((int(kinds.max(initial=0)) + 1, unit.shape[1]), unit.dtype)
+    np.add.at(sums, kinds, unit)
+    alike = (sums[kinds] - unit) / np.maximum(others, 1).astype(unit.dtype)[:, None]
+    pairs = unit @ unit.T
+    pairs -= 1
+    pairs /= _TEMPERATURE
+    np.exp(pairs, out=pairs)
+    np.fill_diagonal(pairs, 0.0)
+    total = np.maximum(pairs.sum(axis=1, keepdims=True), _TINY)
+    entropy = np.log(total) + (1 - (unit * alike).sum(axis=1, keepdims=True)) / _TEMPERATURE
+    share = weight / total
+    of_unit = (share * (pairs @ unit) + pairs @ (share * unit) - 2 * weight * alike) / _TEMPERATURE
     of_image = (of_unit - (of_unit * unit).sum(axis=1, keepdims=True) * unit) * inverse
-    return loss, items.T @ of_image
+    return float((weight * entropy).sum()), items.T @ of_image
 
 
 def _descend(
-    items: NDArray[np.float32], kinds: NDArray[np.int64], directions: NDArray[np.float32], seed: int
+    items: NDArray[np.float32], kinds: NDArray[np.int64], directions: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The directions after so many steps of Adam (Kingma and Ba, 2015), each on all items or on some of every kind."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     first, second = np.zeros_like(directions), np.zeros_like(directions)
     for step in range(1, _STEPS + 1):
         some = _some(kinds, rng)

@@ -23,6 +23,7 @@ from monitor.coverage.folds import (
     LeftOut,
     alone,
     item_groups,
+    lots,
     none_left_out,
     stratum_of,
     turns_an_item,
@@ -53,10 +54,14 @@ _LABELLED_SHARE, _LABELS_WITH_TWO = 0.9, 2
 
 @dataclass(frozen=True, slots=True)
 class EvalVectors:
-    """The distinct eval items: unit vectors [m, d], and the intent label of each, or None."""
+    """The distinct eval items: unit vectors [m, d], the intent label of each, or None, and the texts that they ask.
+
+    Which items are left out together hangs on texts and labels, so that an item more or less changes little else.
+    """
 
     vectors: NDArray[np.float32]
     labels: Sequence[str | None]
+    texts: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -100,7 +105,6 @@ def measure_novelty(
     *,
     topics: Sequence[NDArray[np.int64]],
     k: int,
-    seed: int,
     talk: csr_matrix | None = None,
     pull: float | None = None,
 ) -> Novelty:
@@ -115,20 +119,22 @@ def measure_novelty(
     if pull is None:
         own = _OWN_LEAST if talks else float(np.clip(_OWN_TEXTS / max(len(texts), 1), _OWN_LEAST, _OWN_MOST))
         pull = 1 - own
-    rng = np.random.default_rng(seed)
     nearest_items, nearest_cosines = nearest(texts, items.vectors, k=1)
     neighbours = nearest(items.vectors, texts, k=k)[0]
     item_topics = [_item_topics(level, neighbours) for level in topics]
+    kinds, named = [item_topics[-1]], [[str(topic) for topic in item_topics[-1].tolist()]]
     labelled = items.kinds()
-    kinds = item_topics[-1:] if labelled is None else [item_topics[-1], labelled]
+    if labelled is not None:
+        kinds, named = [*kinds, labelled], [*named, [label or "" for label in items.labels]]
     groups = item_groups(items.vectors)
     strata = stratum_of([kinds[-1], *item_topics[::-1]], groups)
-    parts = alone(strata, groups, rng)
-    left_out = [none_left_out(len(items)), parts, *(with_their_kind(kind, parts, rng) for kind in kinds)]
+    parts = alone(strata, groups, lots(items.texts))
+    of_kinds = [with_their_kind(kind, lots(names), parts) for kind, names in zip(kinds, named, strict=True)]
+    left_out = [none_left_out(len(items)), parts, *of_kinds]
     weights = turns_an_item(strata, strata[nearest_items[:, 0]])
     space = Space.of(texts, items.vectors, weights, talk if talks else None, k=k)
-    whole, of_parts, *of_kinds = _spread(space, left_out, k=k, pull=pull)
-    learnt = None if labelled is None else learn_directions(texts, items.vectors, items.labels, seed=seed)
+    whole, of_parts, *missed = _spread(space, left_out, k=k, pull=pull)
+    learnt = None if labelled is None else learn_directions(texts, items.vectors, items.labels)
     order = None
     if learnt is not None:
         space = space.along(learnt, texts, items.vectors, k=k)
@@ -138,7 +144,7 @@ def measure_novelty(
         texts=whole[0][space.number, 0].astype(np.float64),
         as_covered=of_parts[0][space.number],
         covered=of_parts[1],
-        missed=np.stack([of_items for _, of_items in of_kinds]),
+        missed=np.stack([of_items for _, of_items in missed]),
         strata=strata,
         nearest_items=nearest_items[:, 0],
         nearest_cosines=nearest_cosines[:, 0],

@@ -52,9 +52,9 @@ def compare(
         return _report_without(production, _NO_EVAL_SET)
     subjects = _Subjects.of(production)
     levels = [production.text_topics(level)[production.network.has_subject] for level in (MIDDLE, FINE)]
-    evals = EvalVectors(item_vectors, items.labels)
-    k, seed = settings.atlas.neighbours, settings.atlas.seed
-    novelty = measure_novelty(subjects.vectors, evals, topics=levels, k=k, seed=seed, talk=subjects.talk)
+    evals = EvalVectors(item_vectors, items.labels, items.texts)
+    k = settings.atlas.neighbours
+    novelty = measure_novelty(subjects.vectors, evals, topics=levels, k=k, talk=subjects.talk)
     least = settings.coverage.min_eval_items
     if len(items) < least:
         verdict = _TOO_FEW.format(items=len(items), least=least)
