@@ -29,7 +29,7 @@ from monitor.coverage.folds import (
     turns_an_item,
     with_their_kind,
 )
-from monitor.coverage.presence import presence
+from monitor.coverage.presence import presence, presence_without
 from monitor.coverage.space import Space
 from monitor.coverage.start import Starts, measure_starts
 
@@ -84,7 +84,8 @@ class Novelty:
     of an item. `strata` [m] numbers the kinds that the parts are of. `nearest_items` [n] is the eval item nearest to each text
     by the encoder's cosine, and `nearest_cosines` how near. `item_topics` [l, m] are the topics of the eval items on each
     level, -1 for none, and `presence` [n] what they say of each text. `order` [n] is the novelty of the texts in directions
-    learnt from the items' labels, to put the texts in order by: it is not to be compared with that of items. None without.
+    learnt from the items' labels, to put the texts in order by: it is not to be compared with that of items. `item_presence`
+    [2, m] is presence at each item without it, and without its label. Both are None where nothing was learnt.
     """
 
     texts: NDArray[np.float64]
@@ -97,6 +98,7 @@ class Novelty:
     item_topics: NDArray[np.int64]
     presence: NDArray[np.float64]
     order: NDArray[np.float64] | None = None
+    item_presence: NDArray[np.float64] | None = None
 
 
 def measure_novelty(
@@ -135,11 +137,12 @@ def measure_novelty(
     space = Space.of(texts, items.vectors, weights, talk if talks else None, k=k)
     whole, of_parts, *missed = _spread(space, left_out, k=k, pull=pull)
     learnt = None if labelled is None else learn_directions(texts, items.vectors, items.labels)
-    order = None
+    order, without = None, None
     if learnt is not None:
         space = space.along(learnt, texts, items.vectors, k=k)
         [(of_texts, _)] = _spread(space, left_out[:1], k=k, pull=pull)
         order = of_texts[space.number, 0].astype(np.float64)
+        without = presence_without(topics, item_topics, items.labels)
     return Novelty(
         texts=whole[0][space.number, 0].astype(np.float64),
         as_covered=of_parts[0][space.number],
@@ -151,6 +154,7 @@ def measure_novelty(
         item_topics=np.stack(item_topics),
         presence=presence(topics, item_topics, items.labels),
         order=order,
+        item_presence=without,
     )
 
 
