@@ -59,5 +59,5 @@ class Space:
 
     def along(self, directions: Directions, texts: NDArray[np.float32], items: NDArray[np.float32], *, k: int) -> Space:
         """The same texts [n, d] and items [m, d] in other directions; what is a variant of what stays."""
-        texts = directions.project(texts[self.leaders])
+        texts = directions.project(texts)[self.leaders]
         return replace(self, texts=texts, items=directions.project(items), graph=build_graph(texts, k=k))
