@@ -39,7 +39,7 @@ _COLUMNS = [
         "rank",
         "#",
         "The worst first: priority is traffic times what is surely uncovered, times risk, times growth. Marked !: it leaves "
-        "enough uncovered to alert on, even at the interval's high end.",
+        "enough uncovered to alert on.",
         width=72,
         number=True,
         shown="rank_text",

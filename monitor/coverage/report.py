@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from monitor.atlas.corpus import numbered
-from monitor.coverage.estimate import Coverage, Interval, Traffic
+from monitor.coverage.estimate import Coverage, Traffic
 from monitor.coverage.gaps import is_held
+from monitor.coverage.interval import Interval
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.listed import Listed
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
@@ -107,7 +108,7 @@ def _listed_words(gaps: Sequence[GapRow]) -> str:
     if not gaps:
         return "no gap is worth listing"
     said = f"{counted(len(gaps), 'gap')} {'is' if len(gaps) == 1 else 'are'} listed"
-    held = sum(is_held(gap.share, gap.coverage, gap.high) for gap in gaps)
+    held = sum(is_held(gap.share, gap.coverage) for gap in gaps)
     if not held:
         return said
     which = "and held" if len(gaps) == 1 else f"{held} of them held"
