@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.coverage.interval import Interval, around, lies, moves
 from monitor.coverage.novelty import Novelty
+from monitor.coverage.score import turn_scores
 from monitor.coverage.share import Share, resample
 
 __all__ = ["Coverage", "Traffic", "estimate_coverage"]
@@ -93,7 +94,7 @@ def estimate_coverage(
         nothing = Interval(np.nan, np.nan, np.nan)
         unknown = np.full(len(traffic), np.nan, np.float32)
         return Coverage(nothing, unknown, (nothing,) * topics, (nothing,) * topics, separation)
-    score = _slope(novelty) * novelty.texts + novelty.presence
+    score = turn_scores(novelty)
     bins = _Bins.of(score)
     histograms = _Histograms.of(bins, score, novelty, traffic, topics)
     rng = np.random.default_rng(seed)
@@ -132,30 +133,6 @@ def _separation(novelty: Novelty) -> float:
 def _least_separation(items: int) -> float:
     """The AUROC that m covered and m missed values reach by chance: its standard error is about 1 / sqrt(6 m)."""
     return 0.5 + _SURE_ERRORS / float(np.sqrt(6 * items))
-
-
-def _slope(novelty: Novelty) -> float:
-    """Slope of a logistic regression of covered (1) against missed (0) on novelty; Newton's method, a touch of ridge.
-
-    Negative: more novel, less likely covered.
-    """
-    missed = novelty.missed[np.isfinite(novelty.missed)]
-    covered = novelty.covered[np.isfinite(novelty.covered)]
-    x = np.concatenate([covered, missed])
-    y = np.concatenate([np.ones(len(covered)), np.zeros(len(missed))])
-    weight = np.concatenate([np.full(len(covered), 1 / len(covered)), np.full(len(missed), 1 / len(missed))])
-    centre, scale = x.mean(), max(x.std(), 1e-9)
-    design = np.stack([np.ones_like(x), (x - centre) / scale], axis=1)
-    beta = np.zeros(2)
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta, -_OFFSET_LIMIT, _OFFSET_LIMIT)))
-        gradient = design.T @ (weight * (y - p)) - 1e-3 * beta
-        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        beta = beta + step
-        if np.abs(step).max() < 1e-10:
-            break
-    return float(min(beta[1], -1e-6) / scale)
 
 
 @dataclass(frozen=True, slots=True)
