@@ -2,7 +2,8 @@
 
 Supervised contrastive learning (Khosla and others, 2020) of a linear map, a few steps from the main directions of the traffic.
 It knows the items' labels, so what it says of the items themselves is worth nothing: items that are left out would look nearer
-to their label than turns do. The turns are put in order by it; the coverage of the traffic is read without it (docs/decisions/0033).
+to their label than turns do. The turns are put in order by it, and the coverage of the traffic is read without it
+(docs/decisions/0033).
 """
 
 from __future__ import annotations
