@@ -164,8 +164,9 @@ def topics_of(texts: Texts, drawn: Drawn) -> np.ndarray:
 
 
 def measured(texts: Texts, drawn: Drawn, topics: np.ndarray, *, labelled: bool) -> Novelty:
-    items = EvalVectors(texts.vectors[drawn.items], drawn.labels if labelled else [None] * len(drawn.items))
-    return measure_novelty(texts.vectors[drawn.traffic], items, topics=list(topics), k=15, seed=1)
+    labels = drawn.labels if labelled else [None] * len(drawn.items)
+    items = EvalVectors(texts.vectors[drawn.items], labels, [texts.said[row] for row in drawn.items])
+    return measure_novelty(texts.vectors[drawn.traffic], items, topics=list(topics), k=15)
 
 
 def draw(texts: Texts, turns: int, items: int, *, missing: float, seed: int) -> Drawn:

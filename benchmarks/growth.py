@@ -159,7 +159,7 @@ def topic_row(name: str, keys: np.ndarray[Any, Any]) -> TopicRow:
 
 
 def gap(rank: int, keys: np.ndarray[Any, Any]) -> GapRow:
-    numbers = (0.005, 0.3, 0.2, 0.4, 0.6, 0.1)
+    numbers = (0.005, 0.3, 0.1, 0.7, 0.2, 0.4, 0.6, 0.1)
     examples = tuple(keys.tolist())
     return GapRow(
         f"g{rank}", rank, f"t{rank}", "parcel, tracking", 5_000, 1_000, *numbers, False, START, 1.0, 0.0, examples, ()

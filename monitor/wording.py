@@ -15,6 +15,7 @@ __all__ = [
     "attribute_words",
     "clean",
     "counted",
+    "coverage_words",
     "cut",
     "day",
     "days_of",
@@ -43,6 +44,8 @@ _SEQUENCES = re.compile(
 _INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]"
 )
+#: An interval of coverage that is this wide holds nearly all there is.
+_UNTOLD, _HALF = 0.75, 0.5
 _SPACES = re.compile(r"\s+")
 _LONGEST_VALUE = 40
 #: Categories of characters that act or hide; the joiners among them spell words and emoji.
@@ -160,6 +163,23 @@ def range_of(value: float | None, low: float | None, high: float | None) -> str:
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return percent(value)
     return f"{percent(value)} ({low * 100:.0f}–{high * 100:.0f})"
+
+
+def coverage_words(low: float | None, high: float | None) -> str:
+    """What the interval of a topic's coverage says, and what to do where it says nothing; empty where there is none.
+
+    >>> coverage_words(0.0, 0.4), coverage_words(0.6, 1.0), coverage_words(0.2, 0.7)
+    ('Most of it is missed.', 'Most of it is covered.', 'It is covered in part.')
+    >>> coverage_words(0.05, 0.95)
+    'The eval set does not tell whether it is covered: an item that asks this would.'
+    """
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    if high - low >= _UNTOLD:
+        return "The eval set does not tell whether it is covered: an item that asks this would."
+    if high <= _HALF:
+        return "Most of it is missed."
+    return "Most of it is covered." if low >= _HALF else "It is covered in part."
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -28,7 +28,7 @@ from monitor.published import compared_items, shown_text
 from monitor.store.atlases import TopicRow
 from monitor.store.jobs import Job
 from monitor.store.reports import GapRow
-from monitor.wording import clean, counted, percent, short_day
+from monitor.wording import clean, counted, coverage_words, percent, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
@@ -39,7 +39,7 @@ _COLUMNS = [
         "rank",
         "#",
         "The worst first: priority is traffic times what is surely uncovered, times risk, times growth. Marked !: it leaves "
-        "enough uncovered to alert on, even at the interval's high end.",
+        "enough uncovered to alert on.",
         width=72,
         number=True,
         shown="rank_text",
@@ -265,10 +265,11 @@ def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -
     return card(
         "Coverage",
         chart(interval_bar(gap.coverage, gap.low, gap.high)),
+        dmc.Text(coverage_words(gap.low, gap.high), size="sm"),
         table(["", ""], rows, right=(1,)),
         dmc.Text(why_so_high(gap), size="xs", c="dimmed"),
         dmc.Text(f"Signals of how replies landed{of_whole}: {said}.", size="xs", c="dimmed"),
-        meaning="The share of this topic's turns that the eval set tests. The band is its 90% interval.",
+        meaning="The share of this topic's turns that the eval set tests. It lies in the band nine times of ten.",
     )
 
 

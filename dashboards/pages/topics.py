@@ -24,7 +24,8 @@ from dashboards.queries.topics import map_points, topic_over_time
 from dashboards.state import Selection
 from monitor.published import few_users
 from monitor.store.atlases import PERSON, TopicRow
-from monitor.wording import clean, counted, cut, percent, range_of, share, share_range, short_day
+from monitor.store.reports import TopicCoverageRow
+from monitor.wording import clean, counted, coverage_words, cut, percent, range_of, share, share_range, short_day
 
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
@@ -212,6 +213,12 @@ def _row(shown: Shown, topic: TopicRow) -> dict[str, Any]:
     }
 
 
+def _covered(known: TopicCoverageRow) -> str:
+    return f"{range_of(known.coverage, known.low, known.high)}. {coverage_words(known.low, known.high)}".removesuffix(
+        ". "
+    )
+
+
 def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic: TopicRow) -> Any:
     known = shown.coverage.get(topic.topic_id)
     gap = shown.gap_of(topic.topic_id)
@@ -221,7 +228,7 @@ def _topic_page(context: PageContext, selection: Selection, shown: Shown, topic:
         *([["found as", clean(topic.found_label)]] if topic.found_label and topic.named_by == PERSON else []),
         ["keywords", ", ".join(clean(word) for word in topic.keywords)],
         ["level", LEVELS[topic.level]],
-        ["covered", range_of(known.coverage, known.low, known.high) if known else "–"],
+        ["covered", _covered(known) if known else "–"],
         ["conversations, users", f"{topic.conversations:,}, {topic.users:,}"],
         *([["part of", _link_to(context, selection, shown, topic.parent)]] if topic.parent else []),
         *(

@@ -26,7 +26,7 @@ from monitor.wording import clean
 
 __all__ = ["find_surges_of", "gap_findings", "surge_findings", "watch_list_findings"]
 
-#: A gap is told when its coverage is at most this even at the interval's high end. On the sample traffic (seeds 20260302, 11)
+#: A gap is told when its coverage is at most this whatever had been sampled. On the sample traffic (seeds 20260302, 11)
 #: planted gaps are under it at the end of the eight weeks in 8 of 10 cases, covered topics marked for an alert in 1 of 6.
 _SURELY_MISSED = 0.45
 
@@ -96,7 +96,7 @@ def gap_findings(look: Look, lives: Lives = _NO_LIVES) -> list[Finding]:
                 users=_count(look.user[rows]),
                 members=_latest(look, rows),
                 sure=False,
-                telling=gap.high <= _SURELY_MISSED and not life.silent,
+                telling=gap.sampled_high <= _SURELY_MISSED and not life.silent,
             )
         )
     return found
@@ -202,7 +202,7 @@ def _facts_of_gap(gap: GapRow, users: int, life: Life) -> tuple[tuple[str, str],
     return (
         ("How much", f"{gap.turns:,} turns, {gap.share:.1%} of the traffic"),
         ("Covered", f"{gap.coverage:.0%} ({gap.low:.0%} to {gap.high:.0%})"),
-        ("How sure", "every look of a week found it, the last one at the interval's high end too"),
+        ("How sure", "every look of a week found it, the last one clearly"),
         ("Users", f"{users:,}"),
         ("Since", f"{gap.first_seen:%-d %b %Y}"),
         *_facts_of_life(life),

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix, diags
 from monitor.atlas.neighbours import NeighbourGraph, build_graph
 from monitor.atlas.threads import each, one_thread_a_product
 
-__all__ = ["Directions", "main_directions", "topic_graph"]
+__all__ = ["Directions", "main_directions", "principal_axes", "topic_graph"]
 
 #: Directions that are kept. From 48 to 96 much the same; 32 loses subjects, 128 keeps wordings.
 _DIRECTIONS = 64
@@ -73,11 +73,8 @@ class Directions:
         n, d = vectors.shape
         if n == 0 or d <= number:
             return cls(np.zeros(d), None)
-        sample = vectors[np.linspace(0, n - 1, min(n, _LEARNT_FROM)).astype(np.int64)].astype(np.float64)
-        mean = sample.mean(axis=0)
-        sample -= mean
-        with one_thread_a_product():
-            return cls(mean, np.linalg.eigh(sample.T @ sample)[1][:, -number:])
+        mean, _, axes = principal_axes(vectors)
+        return cls(mean, axes[:, -number:])
 
     def project(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Rows of unit length [n, p], of `vectors` [n, d] in these directions."""
@@ -91,6 +88,19 @@ class Directions:
 
         each(reduce, -(-len(vectors) // _BLOCK))
         return found
+
+
+def principal_axes(
+    vectors: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The mean [d] of `vectors` [n, d], their spread (the root of a sum of squares) [d] and the directions [d, d], rising."""
+    n = len(vectors)
+    sample = vectors[np.linspace(0, n - 1, min(n, _LEARNT_FROM)).astype(np.int64)].astype(np.float64)
+    mean = sample.mean(axis=0)
+    sample -= mean
+    with one_thread_a_product():
+        squares, axes = np.linalg.eigh(sample.T @ sample)
+    return mean, np.sqrt(np.maximum(squares, 0.0)), axes
 
 
 def _on_grid(rows: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -227,9 +227,7 @@ def _say_what_next(found: Sequence[GapRow], shown: Sequence[GapRow], held_days: 
     say("Covered: the share of a topic's turns that the eval set tests, with its interval in points.")
     say("Growth: the topic's share of the traffic in the last week over that in the four weeks before.")
     if alerts:
-        say(
-            f"{counted(alerts, 'gap')} marked ! would leave enough uncovered to alert on even at the interval's high end."
-        )
+        say(f"{counted(alerts, 'gap')} marked ! leave enough uncovered to alert on.")
     if held_days:
         say(
             "Held: it was a gap and seems covered now, though no eval item was added for it; listed until items for it come,"

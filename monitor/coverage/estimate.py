@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.coverage.interval import Interval, around, lies, moves
 from monitor.coverage.novelty import Novelty
+from monitor.coverage.score import turn_scores
 from monitor.coverage.share import Share, resample
 
-__all__ = ["Coverage", "Interval", "Traffic", "estimate_coverage"]
+__all__ = ["Coverage", "Traffic", "estimate_coverage"]
 
 _BINS = 128
 
@@ -29,13 +31,6 @@ _SURE_ERRORS = 3.0
 #: Where all of the traffic might be covered, a topic that no item is near is hardly: topics go this part of the way that the
 #: whole goes in a replicate, beside what their own turns say.
 _TOPICS_FOLLOW = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +52,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """`traffic` is the coverage of all turns, `covered` [t] each turn's probability, `topics` one interval a topic.
+    """`traffic` is the coverage of all turns, `covered` [t] each turn's probability.
 
+    `topics` is where the coverage of each topic lies, `sampled` how far its figure would have moved had other conversations
+    and items been drawn: what is compared between two eval sets, or two parts of a topic, moves no farther by itself.
     `separation` is the probability that a missed text has the greater novelty (an AUROC, from left-out eval items).
     Where `says` is false the eval set is too small or too alike to tell: the figures are nan.
     """
@@ -66,6 +63,7 @@ class Coverage:
     traffic: Interval
     covered: NDArray[np.float32]
     topics: tuple[Interval, ...]
+    sampled: tuple[Interval, ...]
     separation: float
 
     @property
@@ -94,8 +92,9 @@ def estimate_coverage(
     separation = _separation(novelty)
     if len(traffic) == 0 or not separation >= _least_separation(len(novelty.covered)):
         nothing = Interval(np.nan, np.nan, np.nan)
-        return Coverage(nothing, np.full(len(traffic), np.nan, np.float32), (nothing,) * topics, separation)
-    score = _slope(novelty) * novelty.texts + novelty.presence
+        unknown = np.full(len(traffic), np.nan, np.float32)
+        return Coverage(nothing, unknown, (nothing,) * topics, (nothing,) * topics, separation)
+    score = turn_scores(novelty)
     bins = _Bins.of(score)
     histograms = _Histograms.of(bins, score, novelty, traffic, topics)
     rng = np.random.default_rng(seed)
@@ -103,25 +102,17 @@ def estimate_coverage(
     draws = [histograms.replicate(bins, rng, value) for _ in range(replicates)]
     tail = (1 - interval) / 2
     low, high = np.quantile([draw[0] for draw in draws], [tail, 1 - tail])
-    bounds = np.full((2, topics), np.nan)
     of_topics = np.stack([draw[1] for draw in draws])
-    known = np.isfinite(per_topic) & np.isfinite(of_topics).any(axis=0)
-    if known.any():
-        bounds[:, known] = np.nanquantile(of_topics[:, known], [tail, 1 - tail], axis=0)
     covered = bins.probability(offset)[bins.of_values(score)][traffic.texts]
     if traffic.covered is not None:
         covered = np.where(traffic.covered, 1.0, covered)
     return Coverage(
-        _around(histograms.with_marked(value, None), low, high),
+        around(histograms.with_marked(value, None), low, high),
         covered.astype(np.float32),
-        tuple(_around(*row) for row in zip(per_topic, *bounds, strict=True)),
+        lies(per_topic, of_topics, histograms.marked_in_topics(), interval),
+        moves(per_topic, of_topics, interval),
         separation,
     )
-
-
-def _around(value: float, low: float, high: float) -> Interval:
-    """Percentile intervals can miss the estimate itself where it lies at an edge; they are widened to hold it."""
-    return Interval(float(value), float(min(low, value)), float(max(high, value)))
 
 
 def _separation(novelty: Novelty) -> float:
@@ -142,30 +133,6 @@ def _separation(novelty: Novelty) -> float:
 def _least_separation(items: int) -> float:
     """The AUROC that m covered and m missed values reach by chance: its standard error is about 1 / sqrt(6 m)."""
     return 0.5 + _SURE_ERRORS / float(np.sqrt(6 * items))
-
-
-def _slope(novelty: Novelty) -> float:
-    """Slope of a logistic regression of covered (1) against missed (0) on novelty; Newton's method, a touch of ridge.
-
-    Negative: more novel, less likely covered.
-    """
-    missed = novelty.missed[np.isfinite(novelty.missed)]
-    covered = novelty.covered[np.isfinite(novelty.covered)]
-    x = np.concatenate([covered, missed])
-    y = np.concatenate([np.ones(len(covered)), np.zeros(len(missed))])
-    weight = np.concatenate([np.full(len(covered), 1 / len(covered)), np.full(len(missed), 1 / len(missed))])
-    centre, scale = x.mean(), max(x.std(), 1e-9)
-    design = np.stack([np.ones_like(x), (x - centre) / scale], axis=1)
-    beta = np.zeros(2)
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta, -_OFFSET_LIMIT, _OFFSET_LIMIT)))
-        gradient = design.T @ (weight * (y - p)) - 1e-3 * beta
-        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        beta = beta + step
-        if np.abs(step).max() < 1e-10:
-            break
-    return float(min(beta[1], -1e-6) / scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +209,13 @@ class _Histograms:
             return value
         share = float(np.average(self.marked, weights=weight))
         return share + (1 - share) * value
+
+    def marked_in_topics(self) -> NDArray[np.float64]:
+        """The share of each topic's turns that people say are covered."""
+        if self.marked is None:
+            return np.zeros(self.topics)
+        count, marked = (self._by_topic(weight).sum(axis=1) for weight in (None, self.marked.astype(np.float64)))
+        return np.asarray(np.divide(marked, count, out=np.zeros(self.topics), where=count > 0), np.float64)
 
     def _open(self, weight: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
         """What the turns weigh that nobody marked, 0 for the others."""

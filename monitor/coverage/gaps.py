@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.coverage.estimate import Interval
+from monitor.coverage.interval import Interval
 from monitor.records import short_hash
-from monitor.store.gap_lives import COVERED_AT_MOST, COVERED_AT_MOST_ELSE, HIGH_AT_MOST, MUCH
+from monitor.store.gap_lives import COVERED_AT_MOST, COVERED_AT_MOST_ELSE, MUCH
 
 __all__ = [
     "Bounds",
@@ -44,7 +44,7 @@ _CONTAINED = 0.5
 #: the root of two.
 _RISK_LIMIT, _GROWTH_LIMIT = 1.5, 2.0
 
-#: An alert wakes people: the topic must be more missed than covered, and surely not well covered.
+#: An alert wakes people: the topic must look more missed than covered, and not well covered whatever had been sampled.
 _ALERT_COVERED_AT_MOST, _ALERT_HIGH_AT_MOST = 0.5, 0.8
 
 
@@ -54,7 +54,8 @@ class Slice:
 
     `share` is of all turns that count; `failures` is the share of its turns with a negative signal; `loyalty` the share of
     the other turns of its conversations that are in the same middle topic; `containment` the share of its texts' graph
-    neighbours that are in it, of as many as could be; `growth` may be nan. `effective_conversations`
+    neighbours that are in it, of as many as could be; `growth` may be nan. The coverage lies in `coverage`, and its figure
+    moves in `sampled` from one draw of conversations and items to another. `effective_conversations`
     is how many conversations of equal length would be as concentrated: seven, of which one holds nearly all turns, are one.
     """
 
@@ -64,6 +65,7 @@ class Slice:
     effective_conversations: float
     share: float
     coverage: Interval
+    sampled: Interval
     novelty: float
     failures: float
     loyalty: float
@@ -98,7 +100,7 @@ class Bounds:
 
     def hold(self, one: Slice) -> bool:
         """Whether a slice is a gap: it is uncovered, large enough, and a subject of its own."""
-        return self.keep(one) and not is_held(one.share, one.coverage.value, one.coverage.high)
+        return self.keep(one) and not is_held(one.share, one.coverage.value)
 
     def keep(self, one: Slice) -> bool:
         """Whether a slice that was a gap may still be one, however covered it seems: large enough, a subject of its own."""
@@ -110,11 +112,10 @@ class Bounds:
         )
 
 
-def is_held(share: float, coverage: float, high: float) -> bool:
-    """Whether a gap of this share of the traffic and this coverage, with this high end of its interval, is listed because it
-    was before, and only so."""
+def is_held(share: float, coverage: float) -> bool:
+    """Whether a gap of this share of the traffic and this coverage is listed because it was before, and only so."""
     most = COVERED_AT_MOST if share * (1 - coverage) >= MUCH else COVERED_AT_MOST_ELSE
-    return coverage > most or high > HIGH_AT_MOST
+    return coverage > most
 
 
 def gap_id_of(topic_id: str, attribute: str | None = None, value: str | None = None) -> str:
@@ -164,11 +165,11 @@ def priority_parts(share: float, high: float, risk: float, growth: float) -> dic
 
 
 def alerts(one: Slice, *, alert_share: float) -> bool:
-    """Whether so much of the traffic is surely uncovered in a topic that is more missed than covered."""
+    """Whether so much of the traffic is uncovered in a topic that looks more missed than covered, whatever was sampled."""
     return bool(
-        one.surely_uncovered >= alert_share
+        one.share * (1 - one.sampled.high) >= alert_share
         and one.coverage.value <= _ALERT_COVERED_AT_MOST
-        and one.coverage.high <= _ALERT_HIGH_AT_MOST
+        and one.sampled.high <= _ALERT_HIGH_AT_MOST
     )
 
 

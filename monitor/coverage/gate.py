@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.coverage.estimate import Interval
+from monitor.coverage.interval import Interval
 
 __all__ = ["Gate", "TopicChange", "decide_gate"]
 

@@ -17,25 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
-from monitor.atlas.affinity import Directions
-from monitor.atlas.neighbours import GrowingGraph, NeighbourGraph, edge_weights, nearest
+from monitor.atlas.neighbours import NeighbourGraph, edge_weights, nearest
+from monitor.coverage.adapter import learn_directions
 from monitor.coverage.folds import (
     LeftOut,
     alone,
     item_groups,
+    lots,
     none_left_out,
     stratum_of,
     turns_an_item,
     with_their_kind,
 )
-from monitor.coverage.presence import presence
+from monitor.coverage.presence import presence, presence_without
+from monitor.coverage.space import Space
 from monitor.coverage.start import Starts, measure_starts
-from monitor.coverage.variants import variants
 
 __all__ = ["EvalVectors", "Novelty", "home_topics", "measure_novelty"]
-
-#: Directions that are kept: 64 are better still on CLINC150 and worse on the sample traffic, all 384 the other way round.
-_DIRECTIONS = 128
 
 #: Rounds of the diffusion: enough to come within 0.001 of where it ends, also at the strongest pull.
 _ROUNDS = 50
@@ -56,10 +54,14 @@ _LABELLED_SHARE, _LABELS_WITH_TWO = 0.9, 2
 
 @dataclass(frozen=True, slots=True)
 class EvalVectors:
-    """The distinct eval items: unit vectors [m, d], and the intent label of each, or None."""
+    """The distinct eval items: unit vectors [m, d], the intent label of each, or None, and the texts that they ask.
+
+    Which items are left out together hangs on texts and labels, so that an item more or less changes little else.
+    """
 
     vectors: NDArray[np.float32]
     labels: Sequence[str | None]
+    texts: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -81,7 +83,9 @@ class Novelty:
     `as_covered` [n, f] is that of the texts while each of f such parts is left out: of a covered turn it is what `covered` is
     of an item. `strata` [m] numbers the kinds that the parts are of. `nearest_items` [n] is the eval item nearest to each text
     by the encoder's cosine, and `nearest_cosines` how near. `item_topics` [l, m] are the topics of the eval items on each
-    level, -1 for none, and `presence` [n] what they say of each text.
+    level, -1 for none, and `presence` [n] what they say of each text. `order` [n] is the novelty of the texts in directions
+    learnt from the items' labels, to put the texts in order by: it is not to be compared with that of items. `item_presence`
+    [2, m] is presence at each item without it, and without its label. Both are None where nothing was learnt.
     """
 
     texts: NDArray[np.float64]
@@ -93,6 +97,8 @@ class Novelty:
     nearest_cosines: NDArray[np.float32]
     item_topics: NDArray[np.int64]
     presence: NDArray[np.float64]
+    order: NDArray[np.float64] | None = None
+    item_presence: NDArray[np.float64] | None = None
 
 
 def measure_novelty(
@@ -101,7 +107,6 @@ def measure_novelty(
     *,
     topics: Sequence[NDArray[np.int64]],
     k: int,
-    seed: int,
     talk: csr_matrix | None = None,
     pull: float | None = None,
 ) -> Novelty:
@@ -116,31 +121,40 @@ def measure_novelty(
     if pull is None:
         own = _OWN_LEAST if talks else float(np.clip(_OWN_TEXTS / max(len(texts), 1), _OWN_LEAST, _OWN_MOST))
         pull = 1 - own
-    rng = np.random.default_rng(seed)
     nearest_items, nearest_cosines = nearest(texts, items.vectors, k=1)
     neighbours = nearest(items.vectors, texts, k=k)[0]
     item_topics = [_item_topics(level, neighbours) for level in topics]
+    kinds, named = [item_topics[-1]], [[str(topic) for topic in item_topics[-1].tolist()]]
     labelled = items.kinds()
-    kinds = item_topics[-1:] if labelled is None else [item_topics[-1], labelled]
+    if labelled is not None:
+        kinds, named = [*kinds, labelled], [*named, [label or "" for label in items.labels]]
     groups = item_groups(items.vectors)
     strata = stratum_of([kinds[-1], *item_topics[::-1]], groups)
-    parts = alone(strata, groups, rng)
-    left_out = [none_left_out(len(items)), parts, *(with_their_kind(kind, parts, rng) for kind in kinds)]
-    space = _Space.of(
-        texts, items.vectors, turns_an_item(strata, strata[nearest_items[:, 0]]), talk if talks else None, k=k
-    )
-    diffusion, starts = _Diffusion.of(space, left_out, k=k, pull=pull)
-    whole, of_parts, *of_kinds = (_spread(diffusion, *one) for one in zip(starts, left_out, strict=True))
+    parts = alone(strata, groups, lots(items.texts))
+    of_kinds = [with_their_kind(kind, lots(names), parts) for kind, names in zip(kinds, named, strict=True)]
+    left_out = [none_left_out(len(items)), parts, *of_kinds]
+    weights = turns_an_item(strata, strata[nearest_items[:, 0]])
+    space = Space.of(texts, items.vectors, weights, talk if talks else None, k=k)
+    whole, of_parts, *missed = _spread(space, left_out, k=k, pull=pull)
+    learnt = None if labelled is None else learn_directions(texts, items.vectors, items.labels)
+    order, without = None, None
+    if learnt is not None:
+        space = space.along(learnt, texts, items.vectors, k=k)
+        [(of_texts, _)] = _spread(space, left_out[:1], k=k, pull=pull)
+        order = of_texts[space.number, 0].astype(np.float64)
+        without = presence_without(topics, item_topics, items.labels)
     return Novelty(
         texts=whole[0][space.number, 0].astype(np.float64),
         as_covered=of_parts[0][space.number],
         covered=of_parts[1],
-        missed=np.stack([of_items for _, of_items in of_kinds]),
+        missed=np.stack([of_items for _, of_items in missed]),
         strata=strata,
         nearest_items=nearest_items[:, 0],
         nearest_cosines=nearest_cosines[:, 0],
         item_topics=np.stack(item_topics),
         presence=presence(topics, item_topics, items.labels),
+        order=order,
+        item_presence=without,
     )
 
 
@@ -157,6 +171,14 @@ def _item_topics(topics: NDArray[np.int64], neighbours: NDArray[np.int64]) -> ND
 
 
 def _spread(
+    space: Space, left_out: Sequence[LeftOut], *, k: int, pull: float
+) -> list[tuple[NDArray[np.float32], NDArray[np.float64]]]:
+    """Novelty of texts and items with each of the eval sets."""
+    diffusion, starts = _Diffusion.of(space, left_out, k=k, pull=pull)
+    return [_spread_one(diffusion, *one) for one in zip(starts, left_out, strict=True)]
+
+
+def _spread_one(
     diffusion: _Diffusion, starts: Starts, left_out: LeftOut
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Novelty of the texts [n, f] with each of f eval sets, and of each item [m] with that in which it is judged; nan where
@@ -171,44 +193,6 @@ def _spread(
         mine = np.isin(left_out.judged, start + np.flatnonzero(held.any(axis=0)))
         of_items[mine] = values[mine, left_out.judged[mine] - start]
     return of_texts, of_items
-
-
-@dataclass(frozen=True, slots=True)
-class _Space:
-    """Texts [u, p] and eval items [m, p] in the main directions of the traffic, where each text is there once: `number` [n]
-    says which one a text is a variant of. The graph [u], and talk [u, u] between what they are variants of."""
-
-    texts: NDArray[np.float32]
-    items: NDArray[np.float32]
-    number: NDArray[np.int64]
-    graph: NeighbourGraph
-    talk: csr_matrix | None
-
-    @classmethod
-    def of(
-        cls,
-        texts: NDArray[np.float32],
-        items: NDArray[np.float32],
-        weights: NDArray[np.float64],
-        talk: csr_matrix | None,
-        *,
-        k: int,
-    ) -> _Space:
-        """`weights` [m] is how much of the traffic an item stands for."""
-        directions = Directions.of(texts, number=_DIRECTIONS)
-        texts, items = directions.project(texts), directions.project(items)
-        found = GrowingGraph.of(texts, k=k)
-        leader = variants(found.graph, *nearest(items, texts, k=k), weights)
-        keep = leader == np.arange(len(leader))
-        number = (np.cumsum(keep) - 1)[leader]
-        if talk is not None:
-            same = csr_matrix(
-                (np.ones(len(number)), (number, np.arange(len(number)))), shape=(int(keep.sum()), len(number))
-            )
-            talk = same @ talk @ same.T
-            talk = (talk - diags(talk.diagonal())).tocsr()
-            talk.eliminate_zeros()
-        return cls(texts[keep], items, number, found.among(keep, k=k).graph, talk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +212,7 @@ class _Diffusion:
 
     @classmethod
     def of(
-        cls, space: _Space, left_out: Sequence[LeftOut], *, k: int, pull: float
+        cls, space: Space, left_out: Sequence[LeftOut], *, k: int, pull: float
     ) -> tuple[_Diffusion, Sequence[Starts]]:
         """Edges go from each text to its nearest and back; an item is attached as a text would be. And the starts."""
         symmetric = space.graph.undirected()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.atlas.corpus import numbered
-from monitor.coverage.estimate import Coverage, Interval, Traffic, estimate_coverage
+from monitor.coverage.estimate import Coverage, Traffic, estimate_coverage
 from monitor.coverage.novelty import Novelty
 from monitor.coverage.production import Production
 from monitor.settings import Settings
@@ -57,14 +57,13 @@ class Estimator:
         """Each turn's probability of being covered [t]."""
         return self._estimate(self._bare, self.traffic, int(self.traffic.topics.max()) + 1, 1).covered
 
-    def of_part(self, inside: NDArray[np.int64], rest: NDArray[np.int64]) -> tuple[Interval, Interval]:
-        """Of a part of a topic, and of the rest of it: positions among the turns."""
+    def of_part(self, inside: NDArray[np.int64], rest: NDArray[np.int64]) -> Coverage:
+        """Of a part of a topic, as topic 0, and of the rest of it, as topic 1: positions among the turns."""
         place = np.full(len(self.traffic), -1, np.int64)
         place[inside], place[rest] = 0, 1
         finest = self.traffic.topics[-1]  # says how items weigh
         beside = replace(self.traffic, topics=np.stack([place, np.where(finest < 0, -1, finest + 2)]))
-        found = self._estimate(self._bare, beside, int(beside.topics.max()) + 1, self.settings.coverage.bootstrap)
-        return found.topics[0], found.topics[1]
+        return self._estimate(self._bare, beside, int(beside.topics.max()) + 1, self.settings.coverage.bootstrap)
 
     @property
     def _bare(self) -> Novelty:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from monitor.atlas.corpus import numbered
-from monitor.coverage.estimate import Coverage, Interval, Traffic
+from monitor.coverage.estimate import Coverage, Traffic
 from monitor.coverage.gaps import is_held
+from monitor.coverage.interval import Interval
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.listed import Listed
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
@@ -52,9 +53,9 @@ def compare(
         return _report_without(production, _NO_EVAL_SET)
     subjects = _Subjects.of(production)
     levels = [production.text_topics(level)[production.network.has_subject] for level in (MIDDLE, FINE)]
-    evals = EvalVectors(item_vectors, items.labels)
-    k, seed = settings.atlas.neighbours, settings.atlas.seed
-    novelty = measure_novelty(subjects.vectors, evals, topics=levels, k=k, seed=seed, talk=subjects.talk)
+    evals = EvalVectors(item_vectors, items.labels, items.texts)
+    k = settings.atlas.neighbours
+    novelty = measure_novelty(subjects.vectors, evals, topics=levels, k=k, talk=subjects.talk)
     least = settings.coverage.min_eval_items
     if len(items) < least:
         verdict = _TOO_FEW.format(items=len(items), least=least)
@@ -107,7 +108,7 @@ def _listed_words(gaps: Sequence[GapRow]) -> str:
     if not gaps:
         return "no gap is worth listing"
     said = f"{counted(len(gaps), 'gap')} {'is' if len(gaps) == 1 else 'are'} listed"
-    held = sum(is_held(gap.share, gap.coverage, gap.high) for gap in gaps)
+    held = sum(is_held(gap.share, gap.coverage) for gap in gaps)
     if not held:
         return said
     which = "and held" if len(gaps) == 1 else f"{held} of them held"

@@ -81,7 +81,7 @@ def self_test(
     homes = home_topics(
         production.text_topics(MIDDLE), production.network.vectors, vectors, k=settings.atlas.neighbours
     )
-    kinds = EvalVectors(vectors, items.labels).kinds()
+    kinds = EvalVectors(vectors, items.labels, items.texts).kinds()
     named = kinds is not None
     kinds = homes if kinds is None else kinds
     topics = production.atlas.topics

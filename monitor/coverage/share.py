@@ -28,7 +28,7 @@ _WITH_ALL = 0.15
 
 #: Of a topic that holds missed text, this share is covered all the same: topics are not intents. Replicates draw it, up to
 #: twice that. Labels have none.
-_COVERED_IN_TOPIC = 0.05
+_COVERED_IN_TOPIC = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from monitor.atlas.assembly import moment
 from monitor.atlas.corpus import numbered
 from monitor.atlas.timeline import first_seen, growth
-from monitor.coverage.estimate import Coverage, Interval
+from monitor.coverage.estimate import Coverage
 from monitor.coverage.gaps import Bounds, Gap, Slice, alerts, gap_id_of, gap_of, is_held, rank_gaps
+from monitor.coverage.interval import Interval
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.listed import Listed, OwnItems
 from monitor.coverage.parts import Estimator, Part, parts_apart
@@ -69,7 +70,7 @@ class _Measures:
             min_share=settings.gaps.min_share,
         )
 
-    def slice(self, place: _Place, coverage: Interval, parent: int) -> Slice:
+    def slice(self, place: _Place, coverage: Interval, sampled: Interval, parent: int) -> Slice:
         production, member = self.production, place.rows
         corpus, counted = production.corpus, production.counted
         lengths = np.unique(corpus.conversation[member], return_counts=True)[1]
@@ -80,6 +81,7 @@ class _Measures:
             effective_conversations=float(len(member) ** 2 / (lengths**2).sum()),
             share=len(member) / len(counted),
             coverage=coverage,
+            sampled=sampled,
             novelty=float(self.novelty[member].mean()),
             failures=float(production.failed[member].mean()),
             loyalty=float(self.loyal[member].mean()),
@@ -150,6 +152,8 @@ def _row(
         coverage=one.coverage.value,
         low=one.coverage.low,
         high=one.coverage.high,
+        sampled_low=one.sampled.low,
+        sampled_high=one.sampled.high,
         novelty=one.novelty,
         priority=gap.priority,
         alert=alerts(one, alert_share=settings.gaps.alert_share),
@@ -178,7 +182,8 @@ def _topics(measures: _Measures, coverage: Coverage) -> tuple[list[_Place], list
             continue
         number[topic.topic_id] = len(slices)
         places.append(_Place(position, member))
-        slices.append(measures.slice(places[-1], coverage.topics[position], number.get(topic.parent or "", -1)))
+        of_topic, sampled = coverage.topics[position], coverage.sampled[position]
+        slices.append(measures.slice(places[-1], of_topic, sampled, number.get(topic.parent or "", -1)))
     return places, slices
 
 
@@ -220,7 +225,7 @@ def _held(
 
 
 def _is_held(one: Slice) -> bool:
-    return is_held(one.share, one.coverage.value, one.coverage.high)
+    return is_held(one.share, one.coverage.value)
 
 
 def _parts(
@@ -237,10 +242,11 @@ def _parts(
         if any(len(np.intersect1d(part.rows, other.rows)) > _THE_SAME * len(part.rows) for other, _ in found):
             continue
         inside, rest = (np.searchsorted(counted, rows) for rows in (part.rows, part.rest))
-        coverage, of_rest = estimator.of_part(inside, rest)
+        parted = estimator.of_part(inside, rest)
+        of_part, (sampled, of_rest) = parted.topics[0], parted.sampled[:2]
         place = _Place(part.topic, part.rows, part)
-        one = measures.slice(place, coverage, -1)
-        if coverage.high < of_rest.low and bounds.hold(one):
+        one = measures.slice(place, of_part, sampled, -1)
+        if sampled.high < of_rest.low and bounds.hold(one):
             found.append((place, one))
     return found
 

@@ -9,7 +9,7 @@ import orjson
 
 from monitor.published import published_report
 from monitor.store.marks import COVERED
-from monitor.wording import clean, range_of
+from monitor.wording import clean, coverage_words, range_of
 
 if TYPE_CHECKING:
     from monitor.store.atlases import TopicRow
@@ -73,7 +73,8 @@ class Told:
         ):
             one = self.topic_coverage
             said.append(
-                f"Its topic “{clean(self.topic.label)}” is covered to {range_of(one.coverage, one.low, one.high)}."
+                f"Its topic “{clean(self.topic.label)}” is covered to {range_of(one.coverage, one.low, one.high)}. "
+                f"{coverage_words(one.low, one.high)}".strip()
                 if one.coverage is not None
                 else f"Of its topic “{clean(self.topic.label)}” no coverage is known."
             )

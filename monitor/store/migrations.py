@@ -325,6 +325,13 @@ def _gap_parts(database: LocalDatabase) -> None:
         database.query(f"ALTER TABLE gaps ADD COLUMN {column} VARCHAR")
 
 
+def _sampled_gaps(database: LocalDatabase) -> None:
+    """How far a gap's figure moves with what is sampled: that was its interval before."""
+    for column, was in (("sampled_low", "low"), ("sampled_high", "high")):
+        database.query(f"ALTER TABLE gaps ADD COLUMN {column} DOUBLE")
+        database.query(f"UPDATE gaps SET {column} = {was}")
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -347,6 +354,7 @@ MIGRATIONS: Sequence[Migration] = (
     _lookout,
     _marks,
     _gap_parts,
+    _sampled_gaps,
 )
 
 

@@ -53,8 +53,9 @@ class TopicCoverageRow:
 class GapRow:
     """One gap, rank 1 the worst. `examples` are turn keys, `nearest_items` ids of eval items.
 
-    A gap that is a part of its topic names the `attribute` of turns and its `value`. `splits` are the values that hold most of
-    it, as `monitor.coverage.splits.Split` has them.
+    Its coverage lies from `low` to `high`; between `sampled_low` and `sampled_high` the figure moves with what is sampled, and
+    by that it is compared in time. A gap that is a part of its topic names the `attribute` of turns and its `value`. `splits`
+    are the values that hold most of it, as `monitor.coverage.splits.Split` has them.
     """
 
     gap_id: str
@@ -67,6 +68,8 @@ class GapRow:
     coverage: float
     low: float
     high: float
+    sampled_low: float
+    sampled_high: float
     novelty: float
     priority: float
     alert: bool

@@ -45,7 +45,7 @@ def topic(number: int, level: int = 1) -> TopicRow:
 
 def gap(topic_id: str = "k1", **fields: object) -> GapRow:
     row = GapRow(
-        "g" + topic_id[1:], 1, topic_id, "parcels", 1_234, 30, 0.04, 0.1, 0.04, 0.21, 0.6, 0.9, True,
+        "g" + topic_id[1:], 1, topic_id, "parcels", 1_234, 30, 0.04, 0.1, 0.02, 0.5, 0.04, 0.21, 0.6, 0.9, True,
         END - 20 * DAY, 1.5, 0.2, (1, 2), ("e1",),
     )  # fmt: skip
     return replace(row, **fields)  # type: ignore[arg-type]
@@ -111,24 +111,24 @@ def traffic(opened: Store) -> Traffic:
 
 
 def test_a_gap_that_is_marked_is_a_finding(traffic: Traffic) -> None:
-    rows = [gap("k1"), gap("k2", alert=False), gap("k9"), gap("k0", high=0.46)]
+    rows = [gap("k1"), gap("k2", alert=False), gap("k9"), gap("k0", sampled_high=0.46)]
     first, second = gap_findings(replace(traffic.look, gaps=rows))
     assert (first.kind, first.key, first.title, first.path) == ("gap", "g1", "Gap: parcels", "/gaps?gap=g1")
     assert (first.sure, first.telling) == (False, True)
     assert first.size == pytest.approx(0.04 * 0.9)
     assert first.users == 4
-    assert first.body.text == "10% of 1,234 turns are covered (4% to 21%); the topic is 4.0% of the traffic."
+    assert first.body.text == "10% of 1,234 turns are covered (2% to 50%); the topic is 4.0% of the traffic."
     facts = dict(first.body.facts)
     assert facts["Users"] == "4"
-    assert facts["Covered"] == "10% (4% to 21%)"
-    assert facts["How sure"] == "every look of a week found it, the last one at the interval's high end too"
+    assert facts["Covered"] == "10% (2% to 50%)"
+    assert facts["How sure"] == "every look of a week found it, the last one clearly"
     assert facts["Since"] == "10 Mar 2026"
     assert first.body.examples == (1, 2)
     look = traffic.look
     assert set(first.members) == {int(key) for key in look.keys[traffic.rows(PARCELS)]}
     latest = traffic.rows(PARCELS)[np.argmax(look.created[traffic.rows(PARCELS)])]
     assert first.members[0] == look.keys[latest]
-    assert (second.key, second.telling) == ("g0", False), "the interval's high end may well be covered"
+    assert (second.key, second.telling) == ("g0", False), "with other conversations it may well be covered"
 
 
 def test_no_more_members_are_kept_than_are_needed(opened: Store) -> None:

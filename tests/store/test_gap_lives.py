@@ -99,7 +99,7 @@ def test_items_of_other_subjects_close_nothing(store: Store) -> None:
 def test_gaps_that_the_last_look_listed_are_open_and_some_of_them_held(store: Store) -> None:
     assert store.gap_lives.open() == {}
     look(store, 0, sighting(), sighting("g2"), sighting("g3"))
-    look(store, 1, sighting(coverage=0.81), sighting("g2", high=0.91), compared=("e2",))
+    look(store, 1, sighting(coverage=0.81), sighting("g2", coverage=0.82), compared=("e2",))
     look(store, 2, sighting(coverage=0.85), sighting("g2"), sighting("g3"), compared=("e3",))
     found = store.gap_lives.open()
     assert {gap_id: (one.opened.eval_set_ids, one.held_since) for gap_id, one in found.items()} == {

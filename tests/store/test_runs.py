@@ -46,7 +46,26 @@ def coverage_row(report_id: str, atlas_id: str = "a1") -> CoverageRow:
 
 def gap_row(gap_id: str = "g1", rank: int = 1, examples: tuple[int, ...] = (KEYS[0], KEYS[2])) -> GapRow:
     return GapRow(
-        gap_id, rank, "k1", "parcels", 3, 2, 0.5, 0.1, 0.0, 0.2, 0.6, 0.9, True, NOON, 1.5, 0.2, examples, ("e1", "e2")
+        gap_id,
+        rank,
+        "k1",
+        "parcels",
+        3,
+        2,
+        0.5,
+        0.1,
+        0.0,
+        0.4,
+        0.0,
+        0.2,
+        0.6,
+        0.9,
+        True,
+        NOON,
+        1.5,
+        0.2,
+        examples,
+        ("e1", "e2"),
     )
 
 

@@ -27,18 +27,22 @@ class World:
         self.texts = _unit(centres[self.blob] + 0.45 * rng.normal(size=(len(self.blob), 24)))
         item_blob = np.repeat(np.arange(missing, BLOBS), ITEMS)
         vectors = _unit(centres[item_blob] + 0.45 * rng.normal(size=(len(item_blob), 24)))
-        self.items = EvalVectors(vectors, [str(blob) if labelled else None for blob in item_blob])
+        self.items = evals(vectors, [str(blob) if labelled else None for blob in item_blob])
         self.missed = self.blob < missing
         self.graph = build_graph(self.texts, k=10)
         found = leiden_communities(self.graph, resolutions=(0.5, 1.0, 2.0), seed=1)
         self.topics = [found.middle, found.fine]
-        self.novelty = measure_novelty(self.texts, self.items, topics=self.topics, k=10, seed=1)
+        self.novelty = measure_novelty(self.texts, self.items, topics=self.topics, k=10)
 
     def coverage(self, marked=None, **kwargs):
         number = np.arange(len(self.texts))
         traffic = Traffic(number, self.blob[None], number // 2, marked)
         settings = {"topics": BLOBS, "interval": 0.9, "replicates": 50, "seed": 1}
         return estimate_coverage(self.novelty, traffic, **{**settings, **kwargs})
+
+
+def evals(vectors, labels) -> EvalVectors:
+    return EvalVectors(vectors, labels, [f"item {row}" for row in range(len(vectors))])
 
 
 def left_out(texts: np.ndarray, covered: np.ndarray, missed: np.ndarray) -> Novelty:
@@ -164,9 +168,9 @@ def test_an_item_left_out_with_its_kind_is_more_novel_than_alone():
 
 def test_labels_that_few_items_have_name_no_kinds():
     vectors = _unit(np.random.default_rng(0).normal(size=(10, 8)))
-    assert EvalVectors(vectors, ["a", "a", *["b"] * 7, None]).kinds().tolist() == [1, 1, *[2] * 7, 0]
-    assert EvalVectors(vectors, ["a", "a", "b", "b", *[None] * 6]).kinds() is None
-    assert EvalVectors(vectors, ["a"] * 10).kinds() is None
+    assert evals(vectors, ["a", "a", *["b"] * 7, None]).kinds().tolist() == [1, 1, *[2] * 7, 0]
+    assert evals(vectors, ["a", "a", "b", "b", *[None] * 6]).kinds() is None
+    assert evals(vectors, ["a"] * 10).kinds() is None
 
 
 def test_starts_are_distances_to_the_nearest_item_that_is_held():
@@ -194,7 +198,7 @@ def test_an_item_that_is_left_out_is_as_novel_as_a_turn_that_is_covered():
         return blob, _unit(centres[blob] + 0.45 * rng.normal(size=(len(blob), 24)))
 
     (blob, texts), (label, vectors) = said(60), said(3)
-    novelty = measure_novelty(texts, EvalVectors(vectors, [str(one) for one in label]), topics=[blob], k=10, seed=1)
+    novelty = measure_novelty(texts, evals(vectors, [str(one) for one in label]), topics=[blob], k=10)
     half, most = np.nanquantile(novelty.covered, [0.5, 0.9])
     assert novelty.as_covered.shape == (len(texts), 3)
     assert (novelty.as_covered > half).mean() == pytest.approx(0.5, abs=0.07)
@@ -210,8 +214,8 @@ def test_texts_in_many_spellings_do_not_make_covered_traffic_look_missed():
     spelt = np.repeat(said, 8, axis=0) + 0.1 * rng.normal(size=(8 * len(said), 24))
     label = np.repeat(np.arange(BLOBS), 5)
     vectors = _unit(centres[label] + 0.45 * rng.normal(size=(len(label), 24)))
-    items = EvalVectors(vectors, [str(one) for one in label])
-    novelty = measure_novelty(_unit(spelt), items, topics=[np.repeat(blob, 8)], k=10, seed=1)
+    items = evals(vectors, [str(one) for one in label])
+    novelty = measure_novelty(_unit(spelt), items, topics=[np.repeat(blob, 8)], k=10)
     # Spellings of a text are one text, and have one novelty.
     assert len(np.unique(novelty.texts)) < 2 * len(said)
     assert (novelty.as_covered > np.nanquantile(novelty.covered, 0.9)).mean() < 0.2
@@ -220,9 +224,9 @@ def test_texts_in_many_spellings_do_not_make_covered_traffic_look_missed():
 @pytest.mark.parametrize(("texts", "items"), [(1, 1), (2, 1), (3, 5), (20, 2)])
 def test_a_handful_of_texts_and_items_is_measured_and_says_nothing(texts, items):
     rng = np.random.default_rng(0)
-    evals = EvalVectors(_unit(rng.normal(size=(items, 200))), [None] * items)
+    few = evals(_unit(rng.normal(size=(items, 200))), [None] * items)
     topics = [np.zeros(texts, np.int64)]
-    novelty = measure_novelty(_unit(rng.normal(size=(texts, 200))), evals, topics=topics, k=15, seed=1)
+    novelty = measure_novelty(_unit(rng.normal(size=(texts, 200))), few, topics=topics, k=15)
     assert np.isfinite(novelty.texts).all()
     number = np.arange(texts)
     traffic = Traffic(number, number[None] * 0, number)

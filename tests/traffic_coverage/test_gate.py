@@ -2,8 +2,8 @@
 
 import pytest
 
-from monitor.coverage.estimate import Interval
 from monitor.coverage.gate import decide_gate
+from monitor.coverage.interval import Interval
 
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 TOPICS = [("a", 0.02, 0.9), ("b", 0.3, 0.55), ("c", 0.1, 0.85), ("new", 0.1, 0.9)]

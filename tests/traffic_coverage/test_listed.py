@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.coverage.estimate import Interval
 from monitor.coverage.gaps import is_held
+from monitor.coverage.interval import Interval
 from monitor.coverage.listed import Listed, OwnItems
 from monitor.coverage.report import _listed_words
 from monitor.store.atlases import LineageRow
@@ -74,8 +74,8 @@ def test_a_tenth_that_people_marked_is_done_for_it(count: int, came: bool) -> No
 
 
 def test_a_gap_above_the_bar_is_held_and_is_not_smaller_for_being_covered() -> None:
-    assert [is_held(0.1, 0.8, 0.9), is_held(0.1, 0.81, 0.85), is_held(0.1, 0.4, 0.91)] == [False, True, True]
-    assert [is_held(0.01, 0.65, 0.8), is_held(0.01, 0.66, 0.8)] == [False, True], "of little traffic a stricter bar"
+    assert [is_held(0.1, 0.8), is_held(0.1, 0.81)] == [False, True]
+    assert [is_held(0.01, 0.65), is_held(0.01, 0.66)] == [False, True], "of little traffic a stricter bar"
     covered = replace(GAP, coverage=Interval(0.97, 0.9, 1.0))
     assert BOUNDS.keep(covered) and not BOUNDS.hold(covered)
     assert not BOUNDS.keep(replace(covered, share=0.003))

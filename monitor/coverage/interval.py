@@ -1,0 +1,70 @@
+"""Intervals of coverage: how far a figure moves with what was sampled, and where the truth lies.
+
+Of the traffic as a whole the two are one. A topic holds a handful of intents, of which each is covered or not: that its turns
+look covered in the mean says so much of them and no more, however many turns there are. So the coverage of a topic lies
+farther from its figure than the figure moves when other conversations and items are drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Interval", "around", "lies", "moves"]
+
+#: A topic is as uncertain as this many intents of which each is covered or not with the probability of its figure: the variance
+#: is p * (1 - p) over this number (docs/decisions/0034).
+_INTENTS = 3
+
+#: No figure is surer than this: where it says that all of a topic is covered, .98 of it is.
+_NEVER_SURE = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    value: float
+    low: float
+    high: float
+
+
+def around(value: float, low: float, high: float) -> Interval:
+    """Percentile intervals can miss the estimate itself where it lies at an edge; they are widened to hold it."""
+    return Interval(float(value), float(min(low, value)), float(max(high, value)))
+
+
+def moves(figures: NDArray[np.float64], draws: NDArray[np.float64], interval: float) -> tuple[Interval, ...]:
+    """How far the figure of each topic [l] moves over bootstrap replicates [r, l], in which it is nan without turns."""
+    return _all_around(figures, draws, interval)
+
+
+def lies(
+    figures: NDArray[np.float64],
+    draws: NDArray[np.float64],
+    marked: NDArray[np.float64],
+    interval: float,
+) -> tuple[Interval, ...]:
+    """Where the coverage of each topic [l] lies: a beta distribution about its figure in each replicate [r, l].
+
+    Its parameters are p * (k - 1) and (1 - p) * (k - 1), with the variance p * (1 - p) / k of k intents. Of a topic, the share
+    that people `marked` [l] as covered is. One quantile a replicate is taken, spread evenly, in place of a draw.
+    """
+    from scipy.special import betaincinv
+
+    open_ = 1 - marked
+    share = np.divide(draws - marked, open_, out=np.ones_like(draws), where=open_ > 0)
+    p = _NEVER_SURE + (1 - 2 * _NEVER_SURE) * np.clip(share, 0, 1)
+    replicates = len(draws)
+    at = (np.random.default_rng(0).permutation(replicates) + 0.5) / max(replicates, 1)
+    drawn = betaincinv(p * (_INTENTS - 1), (1 - p) * (_INTENTS - 1), at[:, None])
+    return _all_around(figures, marked + open_ * drawn, interval)
+
+
+def _all_around(figures: NDArray[np.float64], draws: NDArray[np.float64], interval: float) -> tuple[Interval, ...]:
+    tail = (1 - interval) / 2
+    bounds = np.full((2, len(figures)), np.nan)
+    known = np.isfinite(figures) & np.isfinite(draws).any(axis=0)
+    if known.any():
+        bounds[:, known] = np.nanquantile(draws[:, known], [tail, 1 - tail], axis=0)
+    return tuple(around(*row) for row in zip(figures, *bounds, strict=True))
