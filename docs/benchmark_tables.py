@@ -198,19 +198,27 @@ def drift_table(results: Results) -> str:
         for row in results["power_table"]
     ]
     head = ("data", "change", "turns", *shown, "Evidently's default (false alarms)")
+    of_levels = (*names[:6], "shares", "energy", "classifier")
     levels = [
-        [row["data"], f"{row['turns']:,}", str(row["draws"]), *(f"{row[name]:.1%}" for name in (*names[:6], "shares"))]
+        [row["data"], f"{row['turns']:,}", str(row["draws"]), *(_level(row, name) for name in of_levels)]
         for row in results["level_table"]
     ]
-    between = "How often each fires at 5 % when nothing changed:"
+    between = "How often each fires at 5 % when nothing changed, and in brackets the 95 % interval of that:"
     found = f"{table(head, powers)}\n\n{between}\n\n"
-    found += table(("data", "turns", "draws", *shown[:6], "shares"), levels) + "\n\n" + _attribution(results, kinds)
+    found += (
+        table(("data", "turns", "draws", *shown[:6], *of_levels[6:]), levels) + "\n\n" + _attribution(results, kinds)
+    )
     costs = [
         f"{int(name.split('_')[0]):,} turns against {run['against']:,}: {run['seconds']:.0f} s, {run['peak_gib']:.1f} GiB"
         for name, run in results["cost"].items()
         if "against" in run
     ]
     return found + "\n\nA whole comparison with 999 permutations, of vectors in memory: " + "; ".join(costs) + "."
+
+
+def _level(row: Results, name: str) -> str:
+    low, high = row["interval_95"][name]
+    return f"{row[name]:.1%} ({100 * low:.1f}-{100 * high:.1f})"
 
 
 def _attribution(results: Results, kinds: Mapping[str, str]) -> str:

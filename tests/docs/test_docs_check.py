@@ -188,7 +188,8 @@ def test_drift_has_tables_of_power_level_attribution_and_cost(tmp_path: Path) ->
     names += ("chi_square_50_clusters", "ks_20_components", "evidently", "evidently_at_0.55")
     power = {"data": "D", "change": "new", "part": 0.1, "turns": 100, **dict.fromkeys(names, 0.5)}
     power |= {"evidently_false_alarms_at_0.55": 0.16}
-    level = {"data": "D", "turns": 5000, "draws": 40, **dict.fromkeys(names, 0.05)}
+    level = {"data": "D", "turns": 5000, "draws": 400, **dict.fromkeys((*names, "energy", "classifier"), 0.05)}
+    level["interval_95"] = {**{name: [0.031, 0.076] for name in (*names, "energy")}, "classifier": [0.0, 0.009]}
     names = ("first_topic_is_right", "first_topic_holds_most", "topics_agree", "first_word_is_right")
     names += ("first_5_words_right", "first_5_words_carry")
     of_draws = {"data": "D", "change": "grown", "part": 0.2, "turns": 100, **dict.fromkeys(names, 0.9)}
@@ -202,7 +203,8 @@ def test_drift_has_tables_of_power_level_attribution_and_cost(tmp_path: Path) ->
     assert "| D | 3 intents grow by 20% | 100 | 10 | 90% | 90% | 90% | 50% | 90% | 90% |" in shown
     # Each draw counts as much.
     assert "| D | all changes |  | 40 | 90% | 90% | 90% | 80% | 90% | 90% |" in shown
-    assert "| D | 5,000 | 40 | 5.0% |" in shown
+    assert "| D | 5,000 | 400 | 5.0% (3.1-7.6) |" in shown
+    assert "| 5.0% (0.0-0.9) |" in shown
     assert shown.endswith("1,000,000 turns against 100,000: 21 s, 2.0 GiB.")
 
 
