@@ -142,8 +142,8 @@ def _ingest_row(context: PageContext, selection: Selection) -> Any:
 
 def _coverage(context: PageContext, selection: Selection, shown: Shown) -> Any:
     meaning = (
-        "Mean probability that a turn is covered, by the time of the turn. The bar is the 90% interval of the whole. The band is "
-        "by how much a point may differ from the others by chance."
+        "Mean probability that a turn is covered, by the time of the turn. The bar is the 90% interval of the whole. The band "
+        "is by how much a point may differ from the others by chance."
     )
     report = shown.report
     if report.value is None or report.low is None or report.high is None:

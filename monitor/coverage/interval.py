@@ -49,8 +49,9 @@ def lies(
 ) -> tuple[Interval, ...]:
     """Where the coverage of each topic [l] lies: a beta distribution about its figure in each replicate [r, l].
 
-    Its parameters are p * (k - 1) and (1 - p) * (k - 1), with the variance p * (1 - p) / k of k intents. Of a topic, the share
-    that people `marked` [l] as covered is. Where the order of turns was `learnt` from labels, k is greater. One quantile a replicate is taken, spread evenly, in place of a draw.
+    Its parameters are p * (k - 1) and (1 - p) * (k - 1), with the variance p * (1 - p) / k of k intents; k is greater where the
+    order of turns was `learnt` from labels. Of a topic, the share that people `marked` [l] as covered is. One quantile a
+    replicate is taken, spread evenly, in place of a draw.
     """
     from scipy.special import betaincinv
 
