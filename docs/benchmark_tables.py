@@ -166,13 +166,13 @@ def coverage_table(results: Results) -> str:
             str(row["items_per_intent"]),
             *(
                 f"{row[f'{name}_auroc']:.3f} / {row[f'{name}_ap']:.3f}"
-                for name in ("nearest_item", "diffused", "told_labelled", "by_slice")
+                for name in ("nearest_item", "diffused", "told_labelled", "by_slice", "by_slice_labelled")
             ),
         ]
         for row in results["finding"]
     ]
     names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "novelty", "covered, labelled",
-             "topics by novelty")  # fmt: skip
+             "topics by novelty", "topics, labelled")  # fmt: skip
     between = (
         f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. Finding the turns, and the topics, "
         "of a fifth of the intents that is missing, without labels, and by the probability of being covered with them:"

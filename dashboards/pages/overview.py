@@ -141,7 +141,10 @@ def _ingest_row(context: PageContext, selection: Selection) -> Any:
 
 
 def _coverage(context: PageContext, selection: Selection, shown: Shown) -> Any:
-    meaning = "Mean probability that a turn is covered, by the time of the turn. The band is a 90% interval."
+    meaning = (
+        "Mean probability that a turn is covered, by the time of the turn. The bar is the 90% interval of the whole. The band "
+        "is by how much a point may differ from the others by chance."
+    )
     report = shown.report
     if report.value is None or report.low is None or report.high is None:
         return card("Coverage over time", dmc.Text(report.verdict, size="sm", c="dimmed"), meaning=meaning)
@@ -157,7 +160,11 @@ def _coverage(context: PageContext, selection: Selection, shown: Shown) -> Any:
         "Coverage over time",
         chart(whole),
         drawn,
-        dmc.Text(f"By {unit}, of the analysis {shown.days}.", size="xs", c="dimmed"),
+        dmc.Text(
+            f"By {unit}, of the analysis {shown.days}. The band compares {unit}s with one another; the bar says where all lie.",
+            size="xs",
+            c="dimmed",
+        ),
         meaning=meaning,
     )
 

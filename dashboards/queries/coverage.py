@@ -30,7 +30,10 @@ class Point:
 
 
 def coverage_over_time(store: Store, report_id: str, unit: str, chosen: Filter) -> list[Point]:
-    """Mean probability of being covered, with a 90 % interval from the scatter of conversations (a ratio estimate)."""
+    """Mean probability of being covered, with a 90 % interval from the scatter of conversations (a ratio estimate).
+
+    Points share the error of the estimate as a whole, so the interval compares them with one another.
+    """
     table = store.statistics.coverage_by_conversation(report_id, unit, chosen)
     starts = np.array(table.column("start").to_pylist(), dtype=object)
     covered, turns = table.column("covered").to_numpy(), table.column("turns").to_numpy().astype(np.float64)

@@ -109,7 +109,7 @@ def estimate_coverage(
     return Coverage(
         around(histograms.with_marked(value, None), low, high),
         covered.astype(np.float32),
-        lies(per_topic, of_topics, histograms.marked_in_topics(), interval),
+        lies(per_topic, of_topics, histograms.marked_in_topics(), interval, learnt=novelty.order is not None),
         moves(per_topic, of_topics, interval),
         separation,
     )

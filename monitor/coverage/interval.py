@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 __all__ = ["Interval", "around", "lies", "moves"]
 
 #: A topic is as uncertain as this many intents of which each is covered or not with the probability of its figure: the variance
-#: is p * (1 - p) over this number (docs/decisions/0034).
-_INTENTS = 3
+#: is p * (1 - p) over this number. The second where the order of turns was learnt from labels (docs/decisions/0034).
+_INTENTS, _INTENTS_LEARNT = 3, 4
 
 #: No figure is surer than this: where it says that all of a topic is covered, .98 of it is.
 _NEVER_SURE = 0.005
@@ -44,20 +44,23 @@ def lies(
     draws: NDArray[np.float64],
     marked: NDArray[np.float64],
     interval: float,
+    *,
+    learnt: bool,
 ) -> tuple[Interval, ...]:
     """Where the coverage of each topic [l] lies: a beta distribution about its figure in each replicate [r, l].
 
-    Its parameters are p * (k - 1) and (1 - p) * (k - 1), with the variance p * (1 - p) / k of k intents. Of a topic, the share
-    that people `marked` [l] as covered is. One quantile a replicate is taken, spread evenly, in place of a draw.
+    Its parameters are p * (k - 1) and (1 - p) * (k - 1), with the variance p * (1 - p) / k of k intents; k is greater where the
+    order of turns was `learnt` from labels. Of a topic, the share that people `marked` [l] as covered is. One quantile a
+    replicate is taken, spread evenly, in place of a draw.
     """
     from scipy.special import betaincinv
 
-    open_ = 1 - marked
+    open_, size = 1 - marked, (_INTENTS_LEARNT if learnt else _INTENTS) - 1
     share = np.divide(draws - marked, open_, out=np.ones_like(draws), where=open_ > 0)
     p = _NEVER_SURE + (1 - 2 * _NEVER_SURE) * np.clip(share, 0, 1)
     replicates = len(draws)
     at = (np.random.default_rng(0).permutation(replicates) + 0.5) / max(replicates, 1)
-    drawn = betaincinv(p * (_INTENTS - 1), (1 - p) * (_INTENTS - 1), at[:, None])
+    drawn = betaincinv(p * size, (1 - p) * size, at[:, None])
     return _all_around(figures, marked + open_ * drawn, interval)
 
 

@@ -12,7 +12,7 @@ def draws(*figures: float, spread: float = 0.0, replicates: int = 400) -> np.nda
 
 
 def unmarked(*figures: float, **kwargs: float) -> tuple:
-    return lies(np.array(figures), draws(*figures, **kwargs), np.zeros(len(figures)), 0.9)
+    return lies(np.array(figures), draws(*figures, **kwargs), np.zeros(len(figures)), 0.9, learnt=False)
 
 
 @pytest.mark.parametrize("figure", [0.02, 0.1, 0.3, 0.5, 0.8, 0.97])
@@ -45,7 +45,7 @@ def test_what_a_figure_moves_by_itself_is_less_and_widens_where_it_lies():
 
 def test_what_people_marked_is_covered_for_certain():
     figures, marked = np.array([0.75, 1.0]), np.array([0.5, 1.0])
-    half, all_ = lies(figures, draws(*figures), marked, 0.9)
+    half, all_ = lies(figures, draws(*figures), marked, 0.9, learnt=False)
     assert half.low == pytest.approx(0.5 + 0.5 * 0.05, abs=0.01)
     assert (all_.low, all_.value, all_.high) == (1, 1, 1)
 
@@ -54,9 +54,17 @@ def test_a_topic_without_turns_has_no_interval():
     figures = np.array([np.nan, 0.5, 0.5])
     drawn = draws(0.5, 0.5, 0.5)
     drawn[::2, 1] = np.nan  # without turns in half of the replicates
-    nothing, some, _ = lies(figures, drawn, np.zeros(3), 0.9)
+    nothing, some, _ = lies(figures, drawn, np.zeros(3), 0.9, learnt=False)
     assert np.isnan([nothing.value, nothing.low, nothing.high]).all()
     assert some.low < 0.1 and some.high > 0.9
+
+
+def test_a_learnt_order_tells_more():
+    figures = np.array([0.2, 0.5, 0.9])
+    for wide, narrow in zip(
+        unmarked(*figures), lies(figures, draws(*figures), np.zeros(3), 0.9, learnt=True), strict=True
+    ):
+        assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
 
 def test_intervals_are_the_same_each_time():
