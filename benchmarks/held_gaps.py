@@ -68,7 +68,7 @@ def worked_through(case: Case, added: int, *, hold: bool, rng: np.random.Generat
     counts["got_items"] = len(served & first)
     counts["wrong_at_end"] = count_wrong(case, report)
     counts["wrong_at_end_held"] = sum(
-        is_held(gap.share, gap.coverage, gap.high) for gap in report.gaps if kind(case, gap) == "wrong"
+        is_held(gap.share, gap.coverage) for gap in report.gaps if kind(case, gap) == "wrong"
     )
     return counts
 

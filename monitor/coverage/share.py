@@ -68,24 +68,27 @@ class Share:
         """The weight of the covered in the turns: the mean over the kinds.
 
         A replicate draws the strata with replacement, and what a kind is at random. An item stands for the turns to which one
-        of its stratum is the nearest, over the items in it. Items of a stratum are alike, so they are drawn together; where
-        the kinds disagree, the interval says so.
+        of its stratum is the nearest, over the items in it. Items of a stratum are alike, so they are drawn together, twice
+        for missed text, which is of other kinds; where the kinds disagree, the interval says so.
         """
         text_weight = np.bincount(self.text_of, turn_weight, minlength=self.texts.shape[1]).astype(np.float64)
         weight = turns_an_item(self.strata, self.nearest, text_weight)
         kinds, place, read = np.arange(len(self.missed)), 0.5, _READ
+        of_missed = weight
         inside, with_all = _COVERED_IN_TOPIC, _WITH_ALL
         if rng is not None:
             place = float(rng.random())
             inside, with_all = 2 * _COVERED_IN_TOPIC * float(rng.random()), 2 * _WITH_ALL * float(rng.random())
             weight = weight * resample(rng, int(self.strata.max()) + 1)[self.strata]
+            # The kinds that are missed are others than these, as much by chance as the draw of these.
+            of_missed = weight * resample(rng, int(self.strata.max()) + 1)[self.strata]
             kinds = kinds[[int(rng.integers(len(kinds)))]]
             read = _READ[[int(rng.integers(len(_READ)))]]
         f, f0 = self._turns(text_weight, with_all, read), _reached(self.covered[read], weight)
         found = []
         for kind in kinds.tolist():
             covered = inside if kind == 0 else 0.0  # the first kind is the topic
-            f1 = (1 - covered) * _reached(self.missed[kind][read], weight) + covered * f0
+            f1 = (1 - covered) * _reached(self.missed[kind][read], of_missed) + covered * f0
             found.append(_mixture_weight(f, f0, f1))
             if found[-1] <= 0:
                 bound = self._turns(text_weight, with_all, _BOUND), _reached(self.covered[_BOUND], weight)
