@@ -53,7 +53,7 @@ def risen(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 def _risen(estimator: Estimator, topics: int) -> Coverage:
     found = _OF_TOPICS(estimator, topics)
-    return replace(found, topics=tuple(replace(one, value=max(one.value, 0.8), high=0.95) for one in found.topics))
+    return replace(found, topics=tuple(replace(one, value=max(one.value, 0.85), high=0.95) for one in found.topics))
 
 
 def run(store: Store, *, at: datetime | None = None, hold_days: int = 28) -> Analysis:
