@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.coverage.interval import Interval, around, lies, moves
+from monitor.coverage.interval import Interval, lies, moves
 from monitor.coverage.novelty import Novelty
 from monitor.coverage.score import turn_scores
 from monitor.coverage.share import Share, resample
@@ -100,14 +100,15 @@ def estimate_coverage(
     rng = np.random.default_rng(seed)
     value, per_topic, offset = histograms.coverage(bins)
     draws = [histograms.replicate(bins, rng, value) for _ in range(replicates)]
-    tail = (1 - interval) / 2
-    low, high = np.quantile([draw[0] for draw in draws], [tail, 1 - tail])
+    (of_traffic,) = moves(
+        np.array([histograms.with_marked(value, None)]), np.array([[draw[0]] for draw in draws]), interval
+    )
     of_topics = np.stack([draw[1] for draw in draws])
     covered = bins.probability(offset)[bins.of_values(score)][traffic.texts]
     if traffic.covered is not None:
         covered = np.where(traffic.covered, 1.0, covered)
     return Coverage(
-        around(histograms.with_marked(value, None), low, high),
+        of_traffic,
         covered.astype(np.float32),
         lies(per_topic, of_topics, histograms.marked_in_topics(), interval, learnt=novelty.order is not None),
         moves(per_topic, of_topics, interval),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "around", "lies", "moves"]
+__all__ = ["Interval", "lies", "moves"]
 
 #: A topic is as uncertain as this many intents of which each is covered or not with the probability of its figure: the variance
 #: is p * (1 - p) over this number. The second where the order of turns was learnt from labels (docs/decisions/0034).
@@ -29,14 +29,20 @@ class Interval:
     high: float
 
 
-def around(value: float, low: float, high: float) -> Interval:
-    """Percentile intervals can miss the estimate itself where it lies at an edge; they are widened to hold it."""
-    return Interval(float(value), float(min(low, value)), float(max(high, value)))
-
-
 def moves(figures: NDArray[np.float64], draws: NDArray[np.float64], interval: float) -> tuple[Interval, ...]:
-    """How far the figure of each topic [l] moves over bootstrap replicates [r, l], in which it is nan without turns."""
-    return _all_around(figures, draws, interval)
+    """How far each figure [l] moves over bootstrap replicates [r, l], in which it is nan without turns.
+
+    Percentile intervals can miss the figure itself where it lies at an edge; they are widened to hold it.
+    """
+    tail = (1 - interval) / 2
+    bounds = np.full((2, len(figures)), np.nan)
+    known = np.isfinite(figures) & np.isfinite(draws).any(axis=0)
+    if known.any():
+        bounds[:, known] = np.nanquantile(draws[:, known], [tail, 1 - tail], axis=0)
+    return tuple(
+        Interval(float(value), float(min(low, value)), float(max(high, value)))
+        for value, low, high in zip(figures, *bounds, strict=True)
+    )
 
 
 def lies(
@@ -61,13 +67,4 @@ def lies(
     replicates = len(draws)
     at = (np.random.default_rng(0).permutation(replicates) + 0.5) / max(replicates, 1)
     drawn = betaincinv(p * size, (1 - p) * size, at[:, None])
-    return _all_around(figures, marked + open_ * drawn, interval)
-
-
-def _all_around(figures: NDArray[np.float64], draws: NDArray[np.float64], interval: float) -> tuple[Interval, ...]:
-    tail = (1 - interval) / 2
-    bounds = np.full((2, len(figures)), np.nan)
-    known = np.isfinite(figures) & np.isfinite(draws).any(axis=0)
-    if known.any():
-        bounds[:, known] = np.nanquantile(draws[:, known], [tail, 1 - tail], axis=0)
-    return tuple(around(*row) for row in zip(figures, *bounds, strict=True))
+    return moves(figures, marked + open_ * drawn, interval)
