@@ -67,9 +67,9 @@ class Share:
     def estimate(self, turn_weight: NDArray[np.float64] | None, rng: np.random.Generator | None) -> float:
         """The weight of the covered in the turns: the mean over the kinds.
 
-        A replicate draws the strata with replacement, and what a kind is at random. An item stands for the turns to which one
-        of its stratum is the nearest, over the items in it. Items of a stratum are alike, so they are drawn together, twice
-        for missed text, which is of other kinds; where the kinds disagree, the interval says so.
+        A replicate draws the items with replacement, for missed text their strata too, and what a kind is at random: where the
+        kinds disagree, the interval says so. An item stands for the turns to which one of its stratum is the nearest, over the
+        items in it.
         """
         text_weight = np.bincount(self.text_of, turn_weight, minlength=self.texts.shape[1]).astype(np.float64)
         weight = turns_an_item(self.strata, self.nearest, text_weight)
@@ -79,8 +79,9 @@ class Share:
         if rng is not None:
             place = float(rng.random())
             inside, with_all = 2 * _COVERED_IN_TOPIC * float(rng.random()), 2 * _WITH_ALL * float(rng.random())
-            weight = weight * resample(rng, int(self.strata.max()) + 1)[self.strata]
-            # The kinds that are missed are others than these, as much by chance as the draw of these.
+            weight = weight * resample(rng, len(weight))
+            # Covered turns are of the kinds that the items are of. What is missed is of others, as much by chance as a draw of
+            # these: items of a kind are alike, and go together.
             of_missed = weight * resample(rng, int(self.strata.max()) + 1)[self.strata]
             kinds = kinds[[int(rng.integers(len(kinds)))]]
             read = _READ[[int(rng.integers(len(_READ)))]]

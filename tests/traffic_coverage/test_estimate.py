@@ -1,5 +1,7 @@
 """Coverage on a world whose truth is known: blobs of texts, of which the eval items know some."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -134,6 +136,25 @@ def test_traffic_beyond_what_was_left_out_is_bounded_and_not_called_certain():
         novelty, Traffic(number, number[None] * 0, number), topics=1, interval=0.9, replicates=100, seed=0
     ).traffic
     assert found.low < 0.02 < found.value < 0.07 < found.high < 0.25  # 10 % of the texts are covered
+
+
+def test_few_kinds_of_many_items_are_as_sure_as_the_items():
+    """Covered turns are of the kinds that the items are of, so which kinds there are is no luck of the draw."""
+    rng = np.random.default_rng(0)
+    kind = np.repeat(np.arange(8), 50)
+    centre = rng.normal(0.3, 0.1, 8)[kind]
+    covered, missed = centre + rng.normal(0, 0.03, 400), rng.normal(0.9, 0.03, 400)
+    turns = np.concatenate([np.repeat(centre, 5) + rng.normal(0, 0.03, 2000), rng.normal(0.9, 0.03, 400)])
+    number = np.arange(len(turns))
+
+    def interval(novelty):
+        traffic = Traffic(number, number[None] * 0, number)
+        return estimate_coverage(novelty, traffic, topics=1, interval=0.9, replicates=200, seed=1).traffic
+
+    each_its_own = left_out(turns, covered, missed)
+    alone, of_kinds = interval(each_its_own), interval(replace(each_its_own, strata=kind))
+    assert of_kinds.low < 2000 / 2400 < of_kinds.high
+    assert of_kinds.high - of_kinds.low == pytest.approx(alone.high - alone.low, rel=0.2)
 
 
 def test_the_same_seed_gives_the_same_result():
