@@ -81,11 +81,12 @@ class Novelty:
     `covered` [m] is that of items left out with a part of every kind, nan where an item is the only one of its kind; `missed`
     [l, m] that of items left out with all of their kind as well: the fine topic, and where the items are labelled the label.
     `as_covered` [n, f] is that of the texts while each of f such parts is left out: of a covered turn it is what `covered` is
-    of an item. `strata` [m] numbers the kinds that the parts are of. `nearest_items` [n] is the eval item nearest to each text
-    by the encoder's cosine, and `nearest_cosines` how near. `item_topics` [l, m] are the topics of the eval items on each
-    level, -1 for none, and `presence` [n] what they say of each text. `order` [n] is the novelty of the texts in directions
-    learnt from the items' labels, to put the texts in order by: it is not to be compared with that of items. `item_presence`
-    [2, m] is presence at each item without it, and without its label. Both are None where nothing was learnt.
+    of an item. `strata` [m] numbers the kinds that the parts are of; they are `labelled` or topics. `nearest_items` [n] is the
+    eval item nearest to each text by the encoder's cosine, and `nearest_cosines` how near. `item_topics` [l, m] are the topics
+    of the eval items on each level, -1 for none, and `presence` [n] what they say of each text. `order` [n] is the novelty of
+    the texts in directions learnt from the items' labels, to put the texts in order by: it is not to be compared with that of
+    items. `item_presence` [2, m] is presence at each item without it, and without its label. Both are None where nothing was
+    learnt.
     """
 
     texts: NDArray[np.float64]
@@ -97,6 +98,7 @@ class Novelty:
     nearest_cosines: NDArray[np.float32]
     item_topics: NDArray[np.int64]
     presence: NDArray[np.float64]
+    labelled: bool = False
     order: NDArray[np.float64] | None = None
     item_presence: NDArray[np.float64] | None = None
 
@@ -153,6 +155,7 @@ def measure_novelty(
         nearest_cosines=nearest_cosines[:, 0],
         item_topics=np.stack(item_topics),
         presence=presence(topics, item_topics, items.labels),
+        labelled=labelled is not None and bool((strata == labelled).all()),
         order=order,
         item_presence=without,
     )

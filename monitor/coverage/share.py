@@ -35,7 +35,8 @@ _COVERED_IN_TOPIC = 0.1
 class Share:
     """How much of each text [q, n] with a fold left out and `with_all` items [q, n], of each item left out alone [q, m] and
     with its kind [l, q, m] lies at or below each of q thresholds, nan where nothing is known of an item. The first thresholds
-    are those of the bounds. And the stratum of each text's nearest item [n], and of each item [m]; the text of each turn [t].
+    are those of the bounds. And the stratum of each text's nearest item [n], and of each item [m]; what is drawn of the items
+    [m] for covered text; the text of each turn [t].
     """
 
     texts: NDArray[np.float32]
@@ -44,6 +45,7 @@ class Share:
     missed: NDArray[np.float64]
     nearest: NDArray[np.int64]
     strata: NDArray[np.int64]
+    drawn: NDArray[np.int64]
     text_of: NDArray[np.int64]
 
     @classmethod
@@ -61,15 +63,18 @@ class Share:
             _at_most(novelty.missed, thresholds),
             nearest,
             strata,
+            # Covered turns are of the labels that the items have; which items somebody wrote is chance. Of a topic the items
+            # may miss a part: which topics there are is chance too.
+            np.arange(len(strata)) if novelty.labelled else strata,
             text_of,
         )
 
     def estimate(self, turn_weight: NDArray[np.float64] | None, rng: np.random.Generator | None) -> float:
         """The weight of the covered in the turns: the mean over the kinds.
 
-        A replicate draws the items with replacement, for missed text their strata too, and what a kind is at random: where the
-        kinds disagree, the interval says so. An item stands for the turns to which one of its stratum is the nearest, over the
-        items in it.
+        A replicate draws items, or their strata where these are topics, with replacement, for missed text the strata once more,
+        and what a kind is at random: where the kinds disagree, the interval says so. An item stands for the turns to which one
+        of its stratum is the nearest, over the items in it.
         """
         text_weight = np.bincount(self.text_of, turn_weight, minlength=self.texts.shape[1]).astype(np.float64)
         weight = turns_an_item(self.strata, self.nearest, text_weight)
@@ -79,9 +84,8 @@ class Share:
         if rng is not None:
             place = float(rng.random())
             inside, with_all = 2 * _COVERED_IN_TOPIC * float(rng.random()), 2 * _WITH_ALL * float(rng.random())
-            weight = weight * resample(rng, len(weight))
-            # Covered turns are of the kinds that the items are of. What is missed is of others, as much by chance as a draw of
-            # these: items of a kind are alike, and go together.
+            weight = weight * resample(rng, int(self.drawn.max()) + 1)[self.drawn]
+            # The kinds that are missed are others than these, as much by chance as the draw of these.
             of_missed = weight * resample(rng, int(self.strata.max()) + 1)[self.strata]
             kinds = kinds[[int(rng.integers(len(kinds)))]]
             read = _READ[[int(rng.integers(len(_READ)))]]

@@ -138,8 +138,8 @@ def test_traffic_beyond_what_was_left_out_is_bounded_and_not_called_certain():
     assert found.low < 0.02 < found.value < 0.07 < found.high < 0.25  # 10 % of the texts are covered
 
 
-def test_few_kinds_of_many_items_are_as_sure_as_the_items():
-    """Covered turns are of the kinds that the items are of, so which kinds there are is no luck of the draw."""
+def test_few_labels_of_many_items_are_as_sure_as_the_items():
+    """Covered turns are of the labels that the items have, so which there are is no luck of the draw; of topics it is."""
     rng = np.random.default_rng(0)
     kind = np.repeat(np.arange(8), 50)
     centre = rng.normal(0.3, 0.1, 8)[kind]
@@ -152,9 +152,22 @@ def test_few_kinds_of_many_items_are_as_sure_as_the_items():
         return estimate_coverage(novelty, traffic, topics=1, interval=0.9, replicates=200, seed=1).traffic
 
     each_its_own = left_out(turns, covered, missed)
-    alone, of_kinds = interval(each_its_own), interval(replace(each_its_own, strata=kind))
-    assert of_kinds.low < 2000 / 2400 < of_kinds.high
-    assert of_kinds.high - of_kinds.low == pytest.approx(alone.high - alone.low, rel=0.2)
+    alone = interval(each_its_own)
+    of_labels, of_topics = (
+        interval(replace(each_its_own, strata=kind, labelled=labelled)) for labelled in (True, False)
+    )
+    assert of_labels.low < 2000 / 2400 < of_labels.high
+    assert of_labels.high - of_labels.low == pytest.approx(alone.high - alone.low, rel=0.2)
+    assert of_topics.high - of_topics.low > 2 * (alone.high - alone.low)
+
+
+def test_the_kinds_are_labels_where_items_share_them():
+    assert World(8, labelled=True).novelty.labelled
+    assert not World(8).novelty.labelled
+    rng = np.random.default_rng(0)
+    alone = evals(_unit(rng.normal(size=(20, 6))), ["a", "a", "b", "b", *[str(row) for row in range(16)]])
+    topics = [np.zeros(60, np.int64)]
+    assert not measure_novelty(_unit(rng.normal(size=(60, 6))), alone, topics=topics, k=5).labelled
 
 
 def test_the_same_seed_gives_the_same_result():
