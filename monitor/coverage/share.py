@@ -35,8 +35,8 @@ _COVERED_IN_TOPIC = 0.1
 class Share:
     """How much of each text [q, n] with a fold left out and `with_all` items [q, n], of each item left out alone [q, m] and
     with its kind [l, q, m] lies at or below each of q thresholds, nan where nothing is known of an item. The first thresholds
-    are those of the bounds. And the stratum of each text's nearest item [n], and of each item [m]; what is drawn of the items
-    [m] for covered text; the text of each turn [t].
+    are those of the bounds. And the stratum of each text's nearest item [n] and of each item [m], whether these are labels,
+    and the text of each turn [t].
     """
 
     texts: NDArray[np.float32]
@@ -45,7 +45,7 @@ class Share:
     missed: NDArray[np.float64]
     nearest: NDArray[np.int64]
     strata: NDArray[np.int64]
-    drawn: NDArray[np.int64]
+    labelled: bool
     text_of: NDArray[np.int64]
 
     @classmethod
@@ -63,9 +63,7 @@ class Share:
             _at_most(novelty.missed, thresholds),
             nearest,
             strata,
-            # Covered turns are of the labels that the items have; which items somebody wrote is chance. Of a topic the items
-            # may miss a part: which topics there are is chance too.
-            np.arange(len(strata)) if novelty.labelled else strata,
+            novelty.labelled,
             text_of,
         )
 
@@ -73,7 +71,7 @@ class Share:
         """The weight of the covered in the turns: the mean over the kinds.
 
         A replicate draws items, or their strata where these are topics, with replacement, for missed text the strata once more,
-        and what a kind is at random: where the kinds disagree, the interval says so. An item stands for the turns to which one
+        and what a kind is: where the kinds disagree, the interval says so. An item stands for the turns to which one
         of its stratum is the nearest, over the items in it.
         """
         text_weight = np.bincount(self.text_of, turn_weight, minlength=self.texts.shape[1]).astype(np.float64)
@@ -84,7 +82,7 @@ class Share:
         if rng is not None:
             place = float(rng.random())
             inside, with_all = 2 * _COVERED_IN_TOPIC * float(rng.random()), 2 * _WITH_ALL * float(rng.random())
-            weight = weight * resample(rng, int(self.drawn.max()) + 1)[self.drawn]
+            weight = weight * self._drawn(rng)
             # The kinds that are missed are others than these, as much by chance as the draw of these.
             of_missed = weight * resample(rng, int(self.strata.max()) + 1)[self.strata]
             kinds = kinds[[int(rng.integers(len(kinds)))]]
@@ -100,6 +98,18 @@ class Share:
                 found[-1] = place * _greatest_weight(*bound)
         return float(np.mean(found))
 
+    def _drawn(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """How often each item [m] is drawn for covered text.
+
+        Covered turns are of the labels that the items have; which items somebody wrote is chance. One fewer is drawn for each
+        label, or few items would vary too little (Rao and Wu, 1988, "Resampling inference with complex survey data"). Of a
+        topic the items may miss a part: which topics there are is chance too.
+        """
+        kinds = int(self.strata.max()) + 1
+        if not self.labelled:
+            return resample(rng, kinds)[self.strata]
+        return resample(rng, len(self.strata), len(self.strata) - kinds)
+
     def _turns(self, text_weight: NDArray[np.float64], with_all: float, read: NDArray[np.int64]) -> NDArray[np.float64]:
         """Share of the turns at or below some of the thresholds: a pass over the texts for each."""
         total = max(float(text_weight.sum()), 1e-12)
@@ -110,9 +120,9 @@ class Share:
         return np.array(found) / total
 
 
-def resample(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
-    """How often each of n is drawn, with replacement."""
-    return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
+def resample(rng: np.random.Generator, n: int, draws: int | None = None) -> NDArray[np.float64]:
+    """How often each of n is drawn, with replacement, in n draws or so many."""
+    return np.bincount(rng.integers(0, n, n if draws is None else draws), minlength=n).astype(np.float64)
 
 
 def _weighted_quantiles(
