@@ -58,6 +58,7 @@ def drift(
     for name in also or ():
         if name not in ON_REQUEST:
             raise UsageError(f"--also {name}: there is no such test; choose from {', '.join(ON_REQUEST)}")
+    against = PINNED if pinned else against
     settings = read_settings(context, store)
     with open_store(settings) as opened:
         look = read_look(opened, settings, published_run(opened))
@@ -68,7 +69,7 @@ def drift(
             look,
             current=chosen[0],
             reference=chosen[1],
-            against=PINNED if pinned else against,
+            against=against,
             also=tuple(also or ()),
             clock=utc_now,
         )
@@ -77,7 +78,11 @@ def drift(
 
             tested, usual = default_windows(look, settings, utc_now, chosen[0])
             found = describe_windows(
-                opened, settings, tested, chosen[1] or (pinned_window(settings) if pinned else None) or usual, html=html
+                opened,
+                settings,
+                tested,
+                chosen[1] or (pinned_window(settings) if against == PINNED else None) or usual,
+                html=html,
             )
             row = replace(row, body={**row.body, "descriptors": found})
         with opened.transaction():

@@ -18,6 +18,7 @@ from monitor.cli.drift import _print
 from monitor.drift.comparison import compare_windows
 from monitor.drift.family import ALWAYS
 from monitor.drift.look import Look
+from monitor.records import Window
 from monitor.settings import Settings
 from monitor.store.drift import DriftRow
 from monitor.store.store import Store
@@ -109,6 +110,24 @@ def test_descriptors_and_their_report_stay_on_the_machine(
     # Texts enter as lengths: no word of a message is in the report.
     assert not re.search(r"handlebar|spokes|ann@example", html)
     assert reached == [] and os.environ["DO_NOT_TRACK"]
+
+
+@pytest.mark.parametrize("which", ["--pinned", "--against=pinned"])
+def test_descriptors_are_those_of_the_pinned_window(built: Offmap, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
+    """The page asks in the second way."""
+    described: list[Window] = []
+
+    def remember(
+        store: Store, settings: Settings, current: Window, reference: Window, *, html: Path | None
+    ) -> list[Any]:
+        described.append(reference)
+        return []
+
+    monkeypatch.setattr("monitor.drift.descriptors.describe_windows", remember)
+    pinned = "2026-03-02/2026-03-09"
+    found = built.done("drift", which, "--descriptors", "--json", OFFMAP_DRIFT_PINNED=pinned).json
+    assert described == [Window.parse(pinned)]
+    assert found["reference"]["start"] == "2026-03-02T00:00:00Z"
 
 
 def test_a_comparison_of_turns_that_are_forgotten_meanwhile_is_not_kept(
