@@ -262,7 +262,7 @@ def peers(texts: Texts, drawn: Drawn) -> dict[str, float]:
 
 
 def costs(texts: Texts, turns: int) -> dict:
-    """Seconds and memory of a whole comparison, as it is made of the windows' rows; and of the peers' on what they can hold."""
+    """Seconds and memory of all tests and their verdict, of vectors in memory; and of the peers' on what they can hold."""
     rng = np.random.default_rng(0)
     found: dict = {}
     for number in (turns // 10, turns):

@@ -208,12 +208,26 @@ def drift_table(results: Results) -> str:
     found += (
         table(("data", "turns", "draws", *shown[:6], *of_levels[6:]), levels) + "\n\n" + _attribution(results, kinds)
     )
-    costs = [
+    return f"{found}\n\n{_cost(results['cost'])}"
+
+
+def _cost(cost: Results) -> str:
+    """What all tests cost, and the peers."""
+    runs = [
         f"{int(name.split('_')[0]):,} turns against {run['against']:,}: {run['seconds']:.0f} s, {run['peak_gib']:.1f} GiB"
-        for name, run in results["cost"].items()
+        for name, run in cost.items()
         if "against" in run
     ]
-    return found + "\n\nA whole comparison with 999 permutations, of vectors in memory: " + "; ".join(costs) + "."
+    peers = cost["on_3000_and_3000_turns_with_99_permutations_cpu_seconds"]
+    exact, evidently = (
+        peers[name] / peers["ours"] for name in ("exact_mmd_permuted_as_alibi_does", "evidently_without_permutations")
+    )
+    return (
+        "All tests and their verdict with 999 permutations, of vectors in memory, of which 20,000 of each window are drawn: "
+        f"{'; '.join(runs)}. Of 3,000 and 3,000 turns with 99 permutations, the exact MMD as alibi-detect permutes it takes "
+        f"{exact:.0f} times the CPU time of all these tests, and Evidently's embedding drift, which permutes nothing, "
+        f"{evidently:.1f} times."
+    )
 
 
 def _level(row: Results, name: str) -> str:

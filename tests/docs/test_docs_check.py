@@ -194,7 +194,11 @@ def test_drift_has_tables_of_power_level_attribution_and_cost(tmp_path: Path) ->
     names += ("first_5_words_right", "first_5_words_carry")
     of_draws = {"data": "D", "change": "grown", "part": 0.2, "turns": 100, **dict.fromkeys(names, 0.9)}
     carried = [{**of_draws, "with_power": 30}, {**of_draws, "with_power": 10, "first_word_is_right": 0.5}]
-    cost = {"1000000_turns": {"against": 100_000, "seconds": 21.4, "peak_gib": 1.96}, "on_5000": {"ours": 1.0}}
+    peers = {"ours": 0.5, "exact_mmd_permuted_as_alibi_does": 15.0, "evidently_without_permutations": 1.0}
+    cost = {
+        "1000000_turns": {"against": 100_000, "seconds": 21.4, "peak_gib": 1.96},
+        "on_3000_and_3000_turns_with_99_permutations_cpu_seconds": peers,
+    }
     tables = {"power_table": [power], "level_table": [level], "attribution_table": carried, "cost": cost}
     (tmp_path / "drift.json").write_text(json.dumps(tables))
     shown = check.benchmark_section("drift", tmp_path)
@@ -205,7 +209,8 @@ def test_drift_has_tables_of_power_level_attribution_and_cost(tmp_path: Path) ->
     assert "| D | all changes |  | 40 | 90% | 90% | 90% | 80% | 90% | 90% |" in shown
     assert "| D | 5,000 | 400 | 5.0% (3.1-7.6) |" in shown
     assert "| 5.0% (0.0-0.9) |" in shown
-    assert shown.endswith("1,000,000 turns against 100,000: 21 s, 2.0 GiB.")
+    assert "drawn: 1,000,000 turns against 100,000: 21 s, 2.0 GiB. Of 3,000" in shown
+    assert "takes 30 times the CPU time" in shown and shown.endswith("permutes nothing, 2.0 times.")
 
 
 def test_the_lookout_has_a_table_of_run_lengths_and_delays(tmp_path: Path) -> None:
