@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from monitor.alerts.budget import MONTH, lookout_limit
 from monitor.alerts.lookouts import Seen, changed
 from monitor.clock import Clock
 from monitor.drift.bets import FAR
@@ -34,9 +35,7 @@ from monitor.store.rows import values
 from monitor.store.store import Store
 from monitor.wording import counted, short_day
 
-__all__ = ["MONTH", "Lookout", "Standing", "standing"]
-
-MONTH = timedelta(days=30)
+__all__ = ["Lookout", "Standing", "standing"]
 
 #: The reference is of so many days before, and pinned anew after as long.
 _REFERENCE = timedelta(days=28)
@@ -81,7 +80,7 @@ def standing(row: LookoutRow | None, settings: Settings) -> Standing:
         return Standing(
             f"Learning what is usual: {known} of {FEWEST} conversations since the last change.", math.nan, {}
         )
-    limit = 1 / settings.drift.false_alarms_per_month
+    limit = lookout_limit(settings)
     parts = {_FAMILIES[name]: row.evidence[name] / limit for name in FAMILIES}
     share_ = sum(parts.values())
     words = f"Watched {watched}, against {row.reference:,} before: evidence of a change is {share_:.2f} of 1."
@@ -172,7 +171,7 @@ class Lookout:
     @property
     def limit(self) -> float:
         """Months of evidence that are an alarm."""
-        return 1 / self._settings.drift.false_alarms_per_month
+        return lookout_limit(self._settings)
 
     def _take(self, atlas: AtlasRow, row: LookoutRow, coming: _Conversations, until: datetime) -> str:
         detector, edges = Detector.from_state(row.state), np.array(row.edges)

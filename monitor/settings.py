@@ -325,7 +325,7 @@ class DriftSettings:
     min_turns: int = _setting(100, "fewer turns than this in a window say nothing about drift", low=20)
     false_alarms_per_month: float = _setting(
         1.0,
-        "false alarms of the lookout over new conversations, in the mean and over all that it watches",
+        "false alarms a month when nothing changed, in the mean and of all that watches for a change together",
         low=0.01,
         high=30,
     )

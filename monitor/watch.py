@@ -7,16 +7,17 @@ the outbox when it returns; nothing is sent here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
+from monitor.alerts.budget import KIND, Allowance, allowed
 from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings, watch_list_findings
 from monitor.alerts.rules import Decision, Finding, Policy, adopt, decide, sum_up
 from monitor.atlas.assembly import microseconds, moment
 from monitor.clock import Clock
-from monitor.coverage.life import read_lives
+from monitor.coverage.life import Lives, read_lives
 from monitor.drift.comparison import PINNED, compare_windows
 from monitor.drift.look import Look, read_look
 from monitor.encoding.encoder import Encoder
@@ -25,10 +26,11 @@ from monitor.pipeline import Analysis, analyse
 from monitor.progress import Progress
 from monitor.records import Window
 from monitor.settings import Settings
-from monitor.store.alerts import AlertBody, AlertRow
+from monitor.store.alerts import AlertBody, AlertRow, SubjectRow
 from monitor.store.atlases import AtlasRow
 from monitor.store.drift import DriftRow
 from monitor.store.store import Store
+from monitor.wording import days_of
 
 __all__ = ["Watched", "watch"]
 
@@ -77,11 +79,13 @@ def watch(
     def look_once() -> _Seen:
         look = read_look(store, settings, analysis.run)
         drift = [compare_windows(store, settings, look, clock=clock)]
-        pinned = [PINNED] if settings.drift.pinned else []
-        drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in (*pinned, *eval_sets)]
+        if settings.drift.pinned:
+            drift.append(compare_windows(store, settings, look, against=PINNED, clock=clock))
+        windows = tuple(drift)
+        drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in eval_sets]
         # Seen through another encoder, the turns of the last look are no news.
         old = before.window_end if before is not None and before.encoder != look.atlas.encoder else None
-        return _Seen(look, tuple(drift), _decide(store, settings, look, drift[0], clock(), old))
+        return _Seen(look, tuple(drift), _decide(store, settings, look, windows, clock(), old))
 
     seen = look_once()
     with store.transaction():
@@ -111,30 +115,52 @@ def _atlas_of_last_look(store: Store) -> AtlasRow | None:
 
 
 def _decide(
-    store: Store, settings: Settings, look: Look, drift: DriftRow, at: datetime, old: datetime | None
+    store: Store, settings: Settings, look: Look, windows: Sequence[DriftRow], at: datetime, old: datetime | None
 ) -> Decision:
-    """`old` is when the look before ended, where that one saw the traffic through another encoder; else None."""
+    """`windows` are the comparisons with other windows; `old` is when the look before ended, where that one saw the traffic
+    through another encoder, else None."""
     if not len(look.keys):
         return Decision((), (), ())
     # The traffic's own time: a log that ended in spring is looked at as it was then.
     now = min(at, look.run.window_end)
+    if now - moment(int(look.created.min())) < timedelta(days=settings.alerts.settle_days):
+        return Decision((), (), ())
     policy = Policy(settings.alerts.growth, max(settings.alerts.min_users, settings.atlas.min_users))
     lives = read_lives(store, now=at)
     gaps = gap_findings(look, lives)
-    if now - moment(int(look.created.min())) < timedelta(days=settings.alerts.settle_days):
-        return Decision((), (), ())
+    allowance = allowed(store.alerts.subjects(KIND), settings, comparisons=len(windows), now=now, at=at)
     # What a history holds is summed up once coverage says something: the eval set may come weeks after the traffic.
     if look.report is not None and look.report.value is not None and not store.alerts.subjects("history"):
-        return sum_up(gaps, now=now, at=at, policy=policy, path="/gaps")
+        decision = sum_up(gaps, now=now, at=at, policy=policy, path="/gaps")
+    else:
+        known = [row for kind in ("gap", "drift", "watch_list") for row in store.alerts.subjects(kind)]
+        found = [*_changes(store, settings, look, windows, known, allowance, lives, now, policy.min_users), *gaps]
+        if old is not None:
+            known = [*adopt([one for one in found if _is_old(one, look, old)], known, now=now, policy=policy)]
+        decision = decide(found, known, now=now, at=at, policy=policy)
+    return replace(decision, subjects=(*decision.subjects, *allowance.spent))
+
+
+def _changes(
+    store: Store,
+    settings: Settings,
+    look: Look,
+    windows: Sequence[DriftRow],
+    known: Sequence[SubjectRow],
+    allowance: Allowance,
+    lives: Lives,
+    now: datetime,
+    min_users: int,
+) -> list[Finding]:
+    """What changed: surges, watch-lists, and what the comparisons say where no surge explains it."""
     surges = find_surges_of(look, store, settings, end=microseconds(now))
-    known = [row for kind in ("gap", "drift", "watch_list") for row in store.alerts.subjects(kind)]
-    found = [*surge_findings(look, surges, store, lives), *watch_list_findings(store, settings, now=now), *gaps]
-    explained = bool(surges) or any(row.subject[:1] == "s" and now - row.seen_at < _EXPLAINED for row in known)
-    if drift.alarm and not explained:
-        found.append(_drifted(drift, look))
-    if old is not None:
-        known = [*adopt([one for one in found if _is_old(one, look, old)], known, now=now, policy=policy)]
-    return decide(found, known, now=now, at=at, policy=policy)
+    told = surge_findings(look, surges, store, lives, level=allowance.surges)
+    lists = watch_list_findings(store, settings, now=now, level=allowance.watch_lists)
+    explained = any(one.telling and one.users >= min_users for one in told) or any(
+        row.subject[:1] == "s" and now - row.seen_at < _EXPLAINED for row in known
+    )
+    moved = [] if explained else [_drifted(row, look, allowance.comparisons) for row in windows if row.alarm]
+    return [*told, *lists, *moved]
 
 
 def _is_old(finding: Finding, look: Look, old: datetime) -> bool:
@@ -145,21 +171,32 @@ def _is_old(finding: Finding, look: Look, old: datetime) -> bool:
     return not rows.any() or bool((look.created[rows] < microseconds(old)).mean() >= 0.5)
 
 
-def _drifted(drift: DriftRow, look: Look) -> Finding:
-    """A change that no surge explains: topics that shrank, or a change spread over many."""
+def _drifted(drift: DriftRow, look: Look, level: float) -> Finding:
+    """A change that no surge explains: topics that shrank, or a change spread over many. One beyond the `level` that the look
+    may spend is not told."""
+    p_value = 1.0 if drift.p_value is None else drift.p_value
+    pinned = drift.reference == PINNED
     facts = (
         ("How much", f"{drift.effect or 0:.1%} of the traffic is about something else"),
-        ("How sure", f"chance does this in {drift.p_value or 0:.1%} of comparisons when nothing has changed"),
-        ("Compared", f"{drift.current_start:%-d %b} – {drift.current_end:%-d %b} with the days before"),
+        ("How sure", f"chance does this in {p_value:.1%} of comparisons when nothing has changed"),
+        (
+            "Compared",
+            f"{_days(drift.current_start, drift.current_end)} with {_days(drift.reference_start, drift.reference_end)}",
+        ),
     )
     return Finding(
         kind="drift",
-        key=_TRAFFIC,
-        title="The traffic changed",
+        key=PINNED if pinned else _TRAFFIC,
+        title="The traffic is not what it was in the pinned window" if pinned else "The traffic changed",
         body=AlertBody(drift.verdict, facts),
         path=f"/drift?report={drift.report_id}",
         size=drift.effect or 0.0,
         users=len(np.unique(look.user)),
         members=(),
         sure=True,
+        telling=p_value <= level,
     )
+
+
+def _days(start: datetime | None, end: datetime | None) -> str:
+    return "" if start is None or end is None else days_of(Window(start, end))

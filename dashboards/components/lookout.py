@@ -19,7 +19,7 @@ _WORKING = "Accepting …"
 
 _MEANING = (
     "Every new conversation is compared with those of a reference. Evidence grows while something differs and shrinks while "
-    "nothing does; at 1 an alert is sent. When nothing changes that happens {often}, however often one looks."
+    "nothing does; at 1 an alert is sent. When nothing changes, alerts of a change come {often}, of all that watches together."
 )
 
 

@@ -15,6 +15,8 @@ from monitor.atlas.labels import label_topics, presentable
 from monitor.atlas.timeline import DAY
 from monitor.coverage.life import Life, Lives
 from monitor.drift.look import Look
+from monitor.drift.rhythm import LEAST_HOURS, Rhythm
+from monitor.drift.seasons import HOUR, hour_of_week
 from monitor.drift.surges import Surge, find_surges
 from monitor.drift.watch_counts import watch_counts
 from monitor.drift.windows import windows_before
@@ -24,7 +26,7 @@ from monitor.store.reports import GapRow
 from monitor.store.store import Store
 from monitor.wording import clean
 
-__all__ = ["find_surges_of", "gap_findings", "surge_findings", "watch_list_findings"]
+__all__ = ["find_surges_of", "gap_findings", "seasons_of", "surge_findings", "watch_list_findings"]
 
 #: A gap is told when its coverage is at most this whatever had been sampled. On the sample traffic (seeds 20260302, 11)
 #: planted gaps are under it at the end of the eight weeks in 8 of 10 cases, covered topics marked for an alert in 1 of 6.
@@ -39,8 +41,7 @@ _MEMBERS = 400
 #: Share of a surge that must lie in one topic for the page of that topic to be the one to open.
 _MOSTLY = 0.5
 
-#: A watch-list is told when it is said so many times as often as before, so surely. A year has 52 weeks to compare: a list that
-#: does not change is told once in forty years.
+#: A watch-list has risen when it is said so many times as often as before, so surely; what a look may spend is less, mostly.
 _RISEN, _BY_CHANCE = 1.5, 0.0005
 _EXAMPLES = 3
 
@@ -63,6 +64,7 @@ def find_surges_of(look: Look, store: Store, settings: Settings, *, end: int) ->
         vectors,
         look.created[span],
         look.conversation[span],
+        season=seasons_of(look, span, settings),
         end=end,
         span_days=_SPAN_DAYS,
         rng=np.random.default_rng(settings.atlas.seed),
@@ -71,6 +73,19 @@ def find_surges_of(look: Look, store: Store, settings: Settings, *, end: int) ->
     return [
         replace(one, centre=int(span[one.centre]), members=tuple(span[list(one.members)].tolist())) for one in found
     ]
+
+
+def seasons_of(look: Look, span: NDArray[np.int64], settings: Settings) -> NDArray[np.int64]:
+    """The season of each turn [t] of the span: hours of the week in which people ask for other things, where there are any."""
+    created, topics = look.created[span], look.middle[span]
+    hours = hour_of_week(created, settings.analysis.time_zone)
+    rows = np.flatnonzero(topics >= 0)
+    rows = rows[np.argsort(created[rows], kind="stable")]
+    _, first = np.unique(look.conversation[span][rows], return_index=True)
+    rows = rows[first]
+    if not len(rows) or np.ptp(created[rows]) < LEAST_HOURS * HOUR:
+        return np.zeros(len(span), np.int64)
+    return Rhythm.find(topics[rows], hours[rows], seed=settings.atlas.seed).of_hour[hours]
 
 
 def gap_findings(look: Look, lives: Lives = _NO_LIVES) -> list[Finding]:
@@ -113,9 +128,11 @@ def _rows_of(look: Look, gap: GapRow, topic: int) -> NDArray[np.int64]:
     return np.asarray(rows[said.of_turns[rows] == said.values.index(gap.value)], np.int64)
 
 
-def surge_findings(look: Look, surges: Sequence[Surge], store: Store, lives: Lives = _NO_LIVES) -> list[Finding]:
-    """One finding a surge. Each is sure: its p-value allows for everything that was looked at. One in a gap that will not be
-    fixed yet is not told."""
+def surge_findings(
+    look: Look, surges: Sequence[Surge], store: Store, lives: Lives = _NO_LIVES, *, level: float = 1.0
+) -> list[Finding]:
+    """One finding a surge. Each is sure: its p-value allows for everything that was looked at. One beyond the `level` that the
+    look may spend is not told, and neither is one in a gap that will not be fixed yet: they keep a known one alive."""
     found = []
     for surge in surges:
         rows = np.array(surge.members, np.int64)
@@ -142,15 +159,17 @@ def surge_findings(look: Look, surges: Sequence[Surge], store: Store, lives: Liv
                 users=users,
                 members=tuple(int(key) for key in look.keys[rows[:_MEMBERS]]),
                 sure=True,
-                telling=life is None or not life.hidden,
+                telling=surge.p_value <= level and (life is None or not life.hidden),
             )
         )
     return found
 
 
-def watch_list_findings(store: Store, settings: Settings, *, now: datetime) -> list[Finding]:
-    """One finding a watch-list that is said clearly more often in the last days than in those before."""
+def watch_list_findings(store: Store, settings: Settings, *, now: datetime, level: float = 1.0) -> list[Finding]:
+    """One finding a watch-list that is said clearly more often in the last days than in those before. All lists together spend
+    `level`: one beyond its part is not told, and keeps a known one alive."""
     found = []
+    part = level / max(len(settings.analysis.watch_lists), 1)
     days, environments = settings.drift, settings.analysis.environments
     current, before = windows_before(now, days)
     for one in settings.analysis.watch_lists:
@@ -180,6 +199,7 @@ def watch_list_findings(store: Store, settings: Settings, *, now: datetime) -> l
                 # What it holds may be what a gap or a surge told of: who made the list wants to hear of it by its name.
                 members=(),
                 sure=True,
+                telling=change.p_value <= part,
             )
         )
     return found
@@ -226,12 +246,16 @@ def _facts_of_surge(surge: Surge, coverage: float, users: int) -> tuple[tuple[st
     facts = [
         ("How much", f"{surge.recent:,} of {surge.all_recent:,} conversations in {surge.days:.0f} days"),
         ("Before", f"{surge.before:,} of {surge.all_before:,} in the {_SPAN_DAYS - surge.days:.0f} days before"),
-        ("How sure", f"chance does this in at most {surge.p_value:.1%} of looks when nothing has changed"),
+        ("How sure", f"chance does this in {_chance(surge.p_value)} of looks when nothing has changed"),
         ("Users", f"{users:,}"),
     ]
     if not np.isnan(coverage):
         facts.append(("Covered", f"about {coverage:.0%}"))
     return tuple(facts)
+
+
+def _chance(p_value: float) -> str:
+    return f"at most {p_value:.1%}" if p_value >= 0.001 else "less than 0.1%"
 
 
 def _label(look: Look, rows: NDArray[np.int64], store: Store) -> str:

@@ -54,7 +54,7 @@ def changed(seen: Seen, at: datetime) -> AlertRow:
     if change.family == "novelty" and seen.label:
         facts.append(("Nearest topic", seen.label))
     facts += [
-        ("How sure", f"with nothing changed, this is told {_often(seen.per_month)} at most, in the mean"),
+        ("How sure", f"with nothing changed, a change is told {_often(seen.per_month)} at most, in the mean"),
         ("Watched", f"{counted(seen.watched, 'conversation')} since {_moment(seen.watching_since)}"),
         ("From now on", "it learns what is usual from the next 300 conversations, and watches again"),
     ]

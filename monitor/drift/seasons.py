@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "HOUR",
     "HOURS_OF_WEEK",
     "LEAST_DAYS",
     "calendar_day",
@@ -19,7 +20,8 @@ __all__ = [
 
 HOURS_OF_WEEK = 168
 
-_HOUR = 3_600_000_000
+#: Microseconds.
+HOUR = 3_600_000_000
 
 #: A weekday's factor counts as much as this many expected conversations of evidence that weekdays do not matter.
 _PRIOR = 10.0
@@ -36,8 +38,8 @@ def hour_of_week(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
 
 def hours_between(start: int, end: int, zone: str) -> NDArray[np.int64]:
     """The hours of the week that a time from `start` to `end` touches, in order; microseconds since 1970 in UTC."""
-    hours = np.arange(start // _HOUR, -(-end // _HOUR), dtype=np.int64)[:HOURS_OF_WEEK]
-    return np.unique(hour_of_week(hours * _HOUR, zone))
+    hours = np.arange(start // HOUR, -(-end // HOUR), dtype=np.int64)[:HOURS_OF_WEEK]
+    return np.unique(hour_of_week(hours * HOUR, zone))
 
 
 def calendar_day(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
@@ -74,7 +76,7 @@ def without_weekdays(
 
 
 def _local_hours(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
-    hours, place = np.unique(np.asarray(moments, np.int64) // _HOUR, return_inverse=True)
+    hours, place = np.unique(np.asarray(moments, np.int64) // HOUR, return_inverse=True)
     # The zone's distance from UTC is asked once a distinct hour, for it changes twice a year.
     shifted = hours + np.array([_offset_hours(hour, zone) for hour in hours.tolist()], np.int64)
     return shifted[place.ravel()]

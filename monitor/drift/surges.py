@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from monitor.atlas.timeline import DAY
 from monitor.drift.sample import thinned
+from monitor.drift.tails import Tails, adjusted_for_all
 
 __all__ = ["Surge", "find_surges"]
 
@@ -30,8 +31,6 @@ _MOST_CENTRES, _MOST_TURNS = 20_000, 30_000
 #: Neighbourhoods of more conversations than this are thinned: those next to one another hold the same. It keeps memory and time
 #: in proportion to the texts where thousands say the same, and leaves out no small subject.
 _CROWD = 200
-#: Tails of so many trials are kept in a table, of 8 MB; one for 6,000 takes 1.9 GB to make.
-_TABLE = 1_000
 #: Two surges are one when they share this part of the smaller one's recent conversations.
 _SAME = 0.3
 
@@ -42,7 +41,8 @@ class Surge:
 
     `centre` and `members` are rows of the turns that were looked at; members are the recent ones, nearest to the centre
     first. `recent` and `before` count conversations in the last `days` and in the rest of the span, of `all_recent` and
-    `all_before`. `p_value` is adjusted for everything that was looked at.
+    `all_before`. `p_value` is adjusted for everything that was looked at. `like` is its share of the rest of the span in such
+    hours as the recent ones, where hours differ.
     """
 
     centre: int
@@ -53,6 +53,7 @@ class Surge:
     all_recent: int
     all_before: int
     p_value: float
+    like: float | None = None
 
     @property
     def share(self) -> float:
@@ -61,7 +62,8 @@ class Surge:
 
     @property
     def share_before(self) -> float:
-        return self.before / self.all_before
+        """Share of those before, of like hours."""
+        return self.before / self.all_before if self.like is None else self.like
 
 
 def find_surges(
@@ -72,6 +74,7 @@ def find_surges(
     end: int,
     span_days: float,
     rng: np.random.Generator,
+    season: NDArray[np.int64] | None = None,
     permutations: int = 499,
     level: float = 0.01,
     most: int = 20,
@@ -83,6 +86,9 @@ def find_surges(
     recent conversations among all of the neighbourhood's; the least over everything is compared with its least when the
     times of whole conversations are permuted. So `level` bounds the probability that a look finds anything when nothing
     changed, whatever the number of texts (a scan statistic: Kulldorff, 1997, over cosine instead of the plane).
+
+    `season` [t] is the kind of hour that each turn came in, from 0 on, where people ask for other things in some hours: times
+    are permuted among conversations of one season, and a conversation's chance to be recent is that of its season.
     """
     rows = np.flatnonzero((created >= end - int(span_days * DAY)) & (created < end))
     rows = thinned(rows, conversations, _MOST_TURNS, rng)
@@ -103,12 +109,14 @@ def find_surges(
     radii = _radii(vectors[rows], rng)
     near, of_centre, of_radius = _neighbourhoods(vectors[rows], centres, radii, talk, len(names), rng)
     host = talk[of_centre]
-    observed = _Counts.of(near, host, opened, borders)
+    seasons = _seasons(season, rows, created, opened, talk)
+    chances = _Chances.of(near, opened, seasons, borders)
+    observed = _Counts.of(near, host, opened, borders, chances)
     least = np.empty(permutations)
     for number in range(permutations):
-        least[number] = _Counts.of(near, host, rng.permutation(opened), borders).log_tails.min(initial=0.0)
-    least.sort()
-    adjusted = (1 + np.searchsorted(least, observed.log_tails, side="right")) / (permutations + 1)
+        again = _permuted(opened, seasons, rng)
+        least[number] = _Counts.of(near, host, again, borders, chances).log_tails.min(initial=0.0)
+    adjusted = adjusted_for_all(observed.log_tails, least)
     found = _separate(observed, near, adjusted, level, opened, borders, most)
     surges = []
     for place, window in found:
@@ -126,6 +134,7 @@ def find_surges(
                 all_recent=int(recents[window]),
                 all_before=int(len(names) - recents[window]),
                 p_value=float(adjusted[window, place]),
+                like=_like(near[place].indices, opened, seasons, borders[window]),
             )
         )
     return surges
@@ -176,9 +185,74 @@ def _neighbourhoods(
     return vstack([matrix for part in parts for matrix in part], format="csr"), of_centre, of_radius
 
 
+def _seasons(
+    season: NDArray[np.int64] | None,
+    rows: NDArray[np.int64],
+    created: NDArray[np.int64],
+    opened: NDArray[np.int64],
+    talk: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The season of each conversation [c]: that of its first turn."""
+    found = np.zeros(len(opened), np.int64)
+    if season is not None:
+        first = created[rows] == opened[talk]
+        found[talk[first]] = season[rows[first]]
+    return found
+
+
+def _permuted(opened: NDArray[np.int64], seasons: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """The times [c] in another order, each with a conversation of its own season."""
+    if not seasons.any():
+        return rng.permutation(opened)
+    again = np.empty_like(opened)
+    for one in np.unique(seasons):
+        mine = np.flatnonzero(seasons == one)
+        again[mine] = opened[rng.permutation(mine)]
+    return again
+
+
+def _like(
+    members: NDArray[np.int32], opened: NDArray[np.int64], seasons: NDArray[np.int64], border: int
+) -> float | None:
+    """The share that a neighbourhood had before in hours like the recent ones; None where all hours are alike."""
+    if not seasons.any():
+        return None
+    count = int(seasons.max()) + 1
+    recent = opened >= border
+    now, before = (np.bincount(seasons[rows], minlength=count) for rows in (recent, ~recent))
+    mine = np.bincount(seasons[members[~recent[members]]], minlength=count)
+    shares = np.divide(mine, before, out=np.zeros(count), where=before > 0)
+    return float((now * shares).sum() / now.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class _Chances:
+    """Conversations of each neighbourhood [n], and by window the tails for the chance of one to be recent.
+
+    Permutations within the seasons leave both as they are.
+    """
+
+    total: NDArray[np.int64]
+    tails: tuple[Tails, ...]
+
+    @classmethod
+    def of(
+        cls, near: csr_matrix, opened: NDArray[np.int64], seasons: NDArray[np.int64], borders: Sequence[int]
+    ) -> _Chances:
+        total = np.diff(near.indptr).astype(np.int64)
+        most, tails = int(total.max(initial=0)), []
+        for border in borders:
+            recent = (opened >= border).astype(np.float64)
+            of_season = np.bincount(seasons, weights=recent) / np.maximum(np.bincount(seasons), 1)
+            # One season's chance is the same number everywhere.
+            alike = np.full(len(total), of_season[0])
+            tails.append(Tails.of(near @ of_season[seasons] / np.maximum(total, 1) if seasons.any() else alike, most))
+        return cls(total, tuple(tails))
+
+
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Conversations of each neighbourhood [n], the recent ones by window [w, n], and the logarithm of the tail [w, n].
+    """The recent conversations of each neighbourhood [w, n] by window, and the logarithm of their tail [w, n].
 
     The tail is 1 where the centre is not recent, or too few are.
     """
@@ -189,51 +263,22 @@ class _Counts:
 
     @classmethod
     def of(
-        cls, near: csr_matrix, host: NDArray[np.int64], opened: NDArray[np.int64], borders: Sequence[int]
+        cls,
+        near: csr_matrix,
+        host: NDArray[np.int64],
+        opened: NDArray[np.int64],
+        borders: Sequence[int],
+        chances: _Chances,
     ) -> _Counts:
         """`host` is the conversation of each neighbourhood's centre."""
-        total = np.diff(near.indptr).astype(np.int64)
-        recent = np.rint(near @ np.stack([(opened >= border).astype(np.float32) for border in borders], 1)).astype(
-            np.int64
-        )
-        # The same in every permutation, so that the table is made once.
-        most = min(int(total.max(initial=0)), _TABLE)
+        came = np.stack([(opened >= border).astype(np.float32) for border in borders], 1)
+        recent = np.rint(near @ came).astype(np.int64)
         looked = opened[host] >= borders[-1]
-        tails = []
-        for window, border in enumerate(borders):
-            found = np.zeros(len(total))
+        found = np.zeros((len(borders), len(chances.total)))
+        for window, tails in enumerate(chances.tails):
             rows = np.flatnonzero(looked & (recent[:, window] >= _LEAST))
-            found[rows] = log_tail(total[rows], recent[rows, window], float((opened >= border).mean()), most)
-            tails.append(found)
-        return cls(total, recent.T, np.stack(tails))
-
-
-def log_tail(n: NDArray[np.int64], x: NDArray[np.int64], probability: float, most: int = _TABLE) -> NDArray[np.float64]:
-    """Logarithm of P(X >= x) of binomials with n trials, one by one; up to `most` trials from a table."""
-    from scipy.stats import binom
-
-    found = np.empty(len(n))
-    few = n <= most
-    found[few] = _log_tails(most, probability)[n[few], x[few]]
-    pairs, which = np.unique(np.stack([n[~few], x[~few]]), axis=1, return_inverse=True)
-    found[~few] = binom.logsf(pairs[1] - 1, pairs[0], probability)[which.ravel()]
-    return found
-
-
-_TAILS: dict[tuple[int, float], NDArray[np.float64]] = {}
-
-
-def _log_tails(most: int, probability: float) -> NDArray[np.float64]:
-    """Logarithm of P(X >= x) of binomials with n trials, as [n, x]."""
-    from scipy.stats import binom
-
-    key = (most, round(probability, 12))
-    if key not in _TAILS:
-        if len(_TAILS) > 16:
-            _TAILS.clear()
-        n, x = np.meshgrid(np.arange(most + 1), np.arange(most + 1), indexing="ij")
-        _TAILS[key] = np.asarray(binom.logsf(x - 1, n, probability), np.float64)
-    return _TAILS[key]
+            found[window, rows] = tails.log_tails(rows, chances.total[rows], recent[rows, window])
+        return cls(chances.total, recent.T, found)
 
 
 def _separate(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings
-from monitor.alerts.rules import Policy, decide
+from monitor.alerts.findings import find_surges_of, gap_findings, seasons_of, surge_findings
+from monitor.alerts.rules import Decision, Policy, decide
 from monitor.atlas.attributes import Attribute
 from monitor.coverage.life import Life, Lives
 from monitor.drift.look import Look
@@ -251,6 +251,37 @@ def test_a_planted_subject_is_found_told_once_and_known_again_in_another_atlas(o
     again = surge_findings(later, surges, opened)
     renamed = [replace(one, key="s" + "f" * 16) for one in again]
     assert decide(renamed, first.subjects, now=END + DAY, at=END + DAY, policy=policy).alerts == ()
+
+
+def test_a_surge_beyond_what_the_look_may_spend_is_not_told_and_keeps_a_told_one_alive(
+    traffic: Traffic, opened: Store
+) -> None:
+    policy = Policy(2.0, 5)
+
+    def weighed(level: float, known: tuple[SubjectRow, ...] = (), at: datetime = END) -> Decision:
+        found = surge_findings(traffic.look, [traffic.surge(ROBOTS)], opened, level=level)
+        return decide(found, known, now=at, at=at, policy=policy)
+
+    beyond = weighed(0.001)
+    assert beyond.alerts == beyond.subjects == ()
+    told = weighed(0.002)
+    assert len(told.alerts) == 1
+    (alive,) = weighed(0.0, told.subjects, END + 3 * DAY).subjects
+    assert (alive.state, alive.seen_at) == ("open", END + 3 * DAY)
+
+
+def test_hours_that_ask_for_other_things_are_seasons_of_surges(opened: Store) -> None:
+    rng = np.random.default_rng(5)
+    days = rng.uniform(0.05, 34.9, 1_800)
+    weekend = np.array([(END - day * DAY).weekday() >= 5 for day in days.tolist()])
+    traffic = Traffic(opened, np.where(weekend & (rng.random(1_800) < 0.3), PARCELS, OLD).tolist(), days.tolist())
+    look, span = traffic.look, np.arange(1_800)
+    of_turns = seasons_of(look, span, Settings())
+    at_weekends = np.array([(EPOCH + timedelta(microseconds=one)).weekday() >= 5 for one in look.created.tolist()])
+    assert len(np.unique(of_turns)) == 2 and len({*zip(of_turns.tolist(), at_weekends.tolist(), strict=True)}) == 2
+    alike = replace(look, middle=rng.permutation(look.middle))
+    assert not seasons_of(alike, span, Settings()).any()
+    assert not seasons_of(replace(look, middle=np.full(1_800, -1)), span, Settings()).any(), "no turn has a topic"
 
 
 def test_before_it_came_nothing_was_found(opened: Store) -> None:

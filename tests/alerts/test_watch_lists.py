@@ -174,6 +174,17 @@ def test_what_rises_is_told_once_by_its_name(store: Store) -> None:
     assert decide([found], first.subjects, now=END + DAY, at=END + DAY, policy=policy).alerts == ()
 
 
+def test_all_lists_share_what_the_look_may_spend(store: Store) -> None:
+    said(store, ["other"] * 400, day=20)
+    said(store, ["my voucher"] * 6 + ["other"] * 94)
+    (found,) = watch_list_findings(store, settings(), now=END)
+    counted = store.watch_lists.count(settings().analysis.watch_lists[0], None, EVERYWHERE)
+    rise = trend(counted.conversations, 100, 0, 400)
+    assert rise is not None and found.telling
+    at_most = [watch_list_findings(store, settings(), now=END, level=times * rise.p_value) for times in (2.01, 1.99)]
+    assert [[one.telling for one in found] for found in at_most] == [[True], [False]], "there are two lists"
+
+
 def test_few_people_and_chance_are_not_told(store: Store) -> None:
     said(store, ["other"] * 400, day=20)
     said(store, ["my voucher"] * 12 + ["a heat pump"] * 2 + ["other"] * 86, users=3)
