@@ -226,7 +226,7 @@ def _tests(context: PageContext, row: DriftRow) -> Any:
         table(["test", "p", "effect", "90%", "what it sees"], tests, right=(1, 2, 3), wide=(4,)),
         dmc.Text(
             f"Verdict: p = {row.p_value:.3f}, of all tests together. An alarm needs p up to "
-            f"{context.settings.drift.false_alarm} and a change that matters; an alert is sent when the month's budget allows it.",
+            f"{context.settings.drift.false_alarm} and a change that matters; an alert waits until the budget allows it.",
             size="xs",
             c="dimmed",
         ),

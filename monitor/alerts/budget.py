@@ -27,11 +27,14 @@ MONTH = timedelta(days=30)
 #: days: they see last what the others see first, and are there for what spreads over many topics.
 PARTS = MappingProxyType({"lookout": 0.6, "surges": 0.25, "comparisons": 0.1, "watch_lists": 0.05})
 
+#: Of the part of surges and of watch-lists so much is kept for one look a day, and the rest is spent by every look: a burst is
+#: told in the hour, and what grows by a few a day is not asked for a p-value that it never reaches.
+_KEPT = 0.5
+_DAY = timedelta(days=1)
+
 #: The kind of the subjects that remember when a look spent last.
 KIND = "budget"
-
-#: The first look of a store spends what a day gathers.
-_FIRST = timedelta(days=1)
+_DAILY = "_daily"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +61,41 @@ def allowed(
     """What this look may spend; `known` are the subjects of this kind, and `comparisons` so many windows are compared.
 
     Time is the traffic's (`now`) or the clock's (`at`), whichever has gone on farther. P-values of surges and watch-lists are
-    as small as need be, so each look spends what gathered since the last. Those of comparisons are of permutations, and none is
-    below 1 / (`drift.permutations` + 1): they wait until `drift.false_alarm` has gathered and spend it at once, whether or not
-    they then find anything.
+    as small as need be: every look spends half of what gathered since the last, and one look a day the other half of the day's.
+    Those of comparisons are of permutations, and none is below 1 / (`drift.permutations` + 1): they wait until
+    `drift.false_alarm` has gathered and spend it at once, whether or not they then find anything.
     """
     rows = {row.subject: row for row in known}
     drift = settings.drift
-    gathered = {
-        name: part * drift.false_alarms_per_month * (_since(rows.get(name), now, at) / MONTH)
-        for name, part in PARTS.items()
-    }
+
+    def gathered(name: str) -> float:
+        months = _since(rows.get(name), now, at) / MONTH
+        return PARTS[name.removesuffix(_DAILY)] * drift.false_alarms_per_month * months
+
     each = max(drift.false_alarm / max(comparisons, 1), 1 / (drift.permutations + 1))
-    open_ = "comparisons" not in rows or gathered["comparisons"] >= each * comparisons
-    spend = ("surges", "watch_lists", *(("comparisons",) if open_ else ()))
+    levels, spend = {}, []
+    for name in ("surges", "watch_lists"):
+        daily = name + _DAILY
+        levels[name] = (1 - _KEPT) * gathered(name)
+        spend.append(name)
+        if _since(rows.get(daily), now, at) >= _DAY:
+            levels[name] += _KEPT * gathered(daily)
+            spend.append(daily)
+    opens = "comparisons" not in rows or gathered("comparisons") >= each * comparisons
+    if opens:
+        spend.append("comparisons")
     return Allowance(
-        surges=min(drift.false_alarm, gathered["surges"]),
-        comparisons=each if open_ else 0.0,
-        watch_lists=min(drift.false_alarm, gathered["watch_lists"]),
+        surges=min(drift.false_alarm, levels["surges"]),
+        comparisons=each if opens else 0.0,
+        watch_lists=min(drift.false_alarm, levels["watch_lists"]),
         spent=tuple(_spent(rows.get(name), name, now, at) for name in spend),
     )
 
 
 def _since(row: SubjectRow | None, now: datetime, at: datetime) -> timedelta:
-    """`seen_at` of such a row is in the traffic's time, `since` in the clock's."""
+    """`seen_at` of such a row is in the traffic's time, `since` in the clock's. The first look spends what a day gathers."""
     if row is None:
-        return _FIRST
+        return _DAY
     return max(now - row.seen_at, at - row.since, timedelta(0))
 
 

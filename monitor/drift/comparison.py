@@ -19,6 +19,7 @@ from monitor.drift.attribution import Attribution
 from monitor.drift.family import ALWAYS, MEANINGS, run_tests
 from monitor.drift.look import Look
 from monitor.drift.mix import Mix, like_strata, mixes
+from monitor.drift.onset import topic_onset
 from monitor.drift.pool import DriftResult, pooled
 from monitor.drift.sample import Sample, thinned
 from monitor.drift.seasons import HOURS_OF_WEEK, hour_of_week, hours_between
@@ -142,6 +143,8 @@ def compare_windows(
         effect = found.tests["shares"].effect if "shares" in found.tests else None
         users = _users(look, current)
         rows = [_topic(look, change, found.parts, settings, users) for change in found.changes]
+        if compared.window is not None:
+            _date(rows, look, (compared.window, current), settings.analysis.time_zone)
         rows.sort(key=lambda row: (not row["moved"], -row["contribution"], row["p_value"]))
         moved = [row for row in rows if row["moved"]]
         large = bool(moved or (effect or 0) >= _LEAST_EFFECT)
@@ -308,6 +311,16 @@ def _topic(
         "contribution": parts.get(change.topic, 0.0),
         "moved": change.p_value <= settings.drift.false_alarm and abs(change.change) >= settings.drift.min_change,
     }
+
+
+def _date(rows: Sequence[dict[str, Any]], look: Look, windows: tuple[Window, Window], zone: str) -> None:
+    """Write into the rows of topics that moved since when; in place."""
+    for row in rows:
+        if row["moved"]:
+            grew = row["after"] > row["before"]
+            found = topic_onset(look, look.position[row["topic"]], windows, zone, grew=grew)
+            if found is not None:
+                row["since"], row["since_days"] = found.day.isoformat(), found.days
 
 
 def _users(look: Look, window: Window) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.drift.mix import Mix
@@ -13,7 +13,7 @@ from monitor.records import Window
 from monitor.settings import Settings
 from monitor.wording import cut, share, short_day
 
-__all__ = ["Statement", "how_it_moved"]
+__all__ = ["Statement", "how_it_moved", "since_when"]
 
 #: Topics that a verdict names, and values of a mix.
 _NAMED = 3
@@ -23,6 +23,9 @@ _NONE = 0.001
 
 #: A sentence about new subjects is worth it from this share on.
 _SOMETHING = 0.01
+
+#: A change that is dated to so many days is told with its day, and to so many with about its day; any vaguer has none.
+_DATED, _ABOUT = 2, 8
 
 #: A part of the change that is told in whole percent.
 _A_PART = 0.005
@@ -114,11 +117,31 @@ def how_it_moved(row: Mapping[str, Any], *, eval_set: bool = False) -> str:
     'Traffic about refunds doubled: 4.1% of it, 2.0% before; 71% of the change.'
     >>> how_it_moved({**row, "contribution": 0.004})
     'Traffic about refunds doubled: 4.1% of it, 2.0% before.'
+    >>> how_it_moved({**row, "since": "2026-03-03", "since_days": 1})
+    'Traffic about refunds doubled since 3 Mar: 4.1% of it, 2.0% before; 71% of the change.'
     """
     before, after = row["before"], row["after"]
     there = f"{after:.1%} of it, {before:.1%} {'of the eval set' if eval_set else 'before'}"
     part = f"; {row['contribution']:.0%} of the change" if row["contribution"] >= _A_PART else ""
-    return f"Traffic about {row['label']} {_moved(before, after, eval_set)}: {there}{part}."
+    ended = after < _NONE <= before and not eval_set
+    since = since_when(row, "on" if ended else "since")
+    return f"Traffic about {row['label']} {_moved(before, after, eval_set)}{since and ' '}{since}: {there}{part}."
+
+
+def since_when(row: Mapping[str, Any], word: str = "since") -> str:
+    """Since when a topic has its share, as far as that is known; else nothing.
+
+    >>> since_when({"since": "2026-03-03", "since_days": 1}), since_when({"since": "2026-03-03", "since_days": 5}, "on")
+    ('since 3 Mar', 'about 3 Mar')
+    >>> since_when({"since": "2026-03-03", "since_days": 20}), since_when({})
+    ('', '')
+    """
+    if "since" not in row or row["since_days"] > _ABOUT:
+        return ""
+    day = short_day(datetime.fromisoformat(row["since"]))
+    if row["since_days"] <= _DATED:
+        return f"{word} {day}"
+    return f"about {day}" if word == "on" else f"{word} about {day}"
 
 
 def _moved(before: float, after: float, eval_set: bool) -> str:

@@ -18,8 +18,9 @@ class DriftRow:
 
     `p_value` and `effect` are of the combined verdict, None when there was too little to say. `body` is JSON:
     `{"tests": [{"name", "statistic", "p_value", "effect", "meaning"}], "topics": [{"topic", "label", "level", "before",
-    "after", "change_low", "change_high", "p_value", "contribution", "moved"}], "terms": [{"term", "before", "after",
-    "contribution"}], "turns": {"reference", "current"}, "descriptors": [{"name", "before", "after", "unit"}]}`.
+    "after", "change_low", "change_high", "p_value", "contribution", "moved", "since", "since_days"}], "terms": [{"term",
+    "before", "after", "contribution"}], "turns": {"reference", "current"}, "descriptors": [{"name", "before", "after",
+    "unit"}]}`.
     """
 
     report_id: str

@@ -77,8 +77,24 @@ def test_looks_at_the_same_moment_spend_nothing_more() -> None:
 def test_a_log_of_older_turns_does_not_turn_time_back() -> None:
     first = allowed([], settings(), comparisons=1, now=START, at=START)
     older = allowed(first.spent, settings(), comparisons=1, now=START - 9 * MONTH, at=START + timedelta(hours=1))
-    assert older.surges == pytest.approx(PARTS["surges"] / 720), "an hour by the clock"
+    assert older.surges == pytest.approx(PARTS["surges"] / 720 / 2), "half of an hour's, by the clock"
+    assert {row.subject for row in older.spent} == {"surges", "watch_lists"}
     assert all(row.seen_at == START and row.kind == KIND for row in older.spent)
+
+
+def test_one_look_a_day_spends_what_was_kept_for_it() -> None:
+    rows: dict[str, SubjectRow] = {}
+    levels = []
+    for number in range(48 * 3 + 1):
+        now = START + number * timedelta(minutes=30)
+        look = allowed([*rows.values()], settings(), comparisons=1, now=now, at=now)
+        rows |= {row.subject: row for row in look.spent}
+        levels.append(look.surges)
+    a_day = PARTS["surges"] / 30
+    assert levels[0] == pytest.approx(a_day), "the first look has a day"
+    for number, level in enumerate(levels[1:], 1):
+        kept = a_day / 2 if number % 48 == 0 else 0
+        assert level == pytest.approx(a_day / 2 / 48 + kept)
 
 
 def test_comparisons_wait_until_a_whole_level_has_gathered() -> None:

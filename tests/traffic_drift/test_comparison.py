@@ -131,7 +131,7 @@ def test_a_new_subject_is_an_alarm_that_names_it(store: Store, turns: int) -> No
     assert found.effect == pytest.approx(0.2, abs=0.08)
     assert found.verdict.startswith("The traffic changed between 1 Mar – 28 Mar and 29 Mar – 4 Apr"), found.verdict
     # The fine topic is all that the middle one holds: it is said once.
-    assert f"Traffic about subject {SUBJECTS + 1 + SUBJECTS // 2} is new: " in found.verdict
+    assert f"Traffic about subject {SUBJECTS + 1 + SUBJECTS // 2} is new since 30 Mar: " in found.verdict
     assert f"about subject {SUBJECTS} " not in found.verdict
     assert " of it is unlike anything before." in found.verdict
     assert [test["name"] for test in found.body["tests"]] == list(ALWAYS)
