@@ -9,9 +9,10 @@ from datetime import datetime
 import plotly.graph_objects as go
 
 from dashboards.figures.coverage import coverage_band
-from dashboards.figures.marks import Mark, drawn_marks
+from dashboards.figures.marks import Mark, drawn_marks, release_marks
 from dashboards.theme import ACCENT, NEUTRAL, finished, safe
 from monitor.store.history import CoveragePoint
+from monitor.store.statistics import Release
 from monitor.wording import cut
 
 __all__ = ["Lack", "balance_bars", "coverage_by_version"]
@@ -27,8 +28,11 @@ class Lack:
     items_share: float
 
 
-def coverage_by_version(points: Sequence[CoveragePoint], marks: Sequence[tuple[datetime, str]]) -> go.Figure:
-    """Coverage at each publication with its interval; a dotted line where a version of the eval set came in.
+def coverage_by_version(
+    points: Sequence[CoveragePoint], marks: Sequence[tuple[datetime, str]], releases: Sequence[Release] = ()
+) -> go.Figure:
+    """Coverage at each publication with its interval; a dotted line where a version of the eval set came in, and where a
+    model or a prompt version did.
 
     Versions of before the first publication stand at its side: the chart is of what was analysed.
     """
@@ -43,7 +47,8 @@ def coverage_by_version(points: Sequence[CoveragePoint], marks: Sequence[tuple[d
     figure = finished(figure, dates=day_long, yaxis={"range": [0, 1.02], "tickformat": ".0%", "nticks": 5})
     if not day_long:
         figure.update_xaxes(tickformat="%-d %b %H:%M", nticks=4)
-    return drawn_marks(figure, [Mark(when, name) for when, name in _in_sight(marks, times)], times)
+    versions = [Mark(when, name) for when, name in _in_sight(marks, times)]
+    return drawn_marks(figure, [*versions, *release_marks(releases, times)], times)
 
 
 def _in_sight(marks: Sequence[tuple[datetime, str]], times: Sequence[datetime]) -> list[tuple[datetime, str]]:

@@ -12,7 +12,7 @@ from dashboards.theme import ACCENT, NEUTRAL, finished, safe, topic_colour
 from monitor.store.atlases import TopicRow
 from monitor.store.reports import TopicCoverageRow
 
-__all__ = ["growth_curve", "share_lines", "topic_map", "topic_treemap"]
+__all__ = ["growth_curve", "share_lines", "spanned", "topic_map", "topic_treemap"]
 
 _SCALE = [[0.0, "#e8590c"], [0.5, "#fab005"], [1.0, "#4263eb"]]
 _LABELS = 18
@@ -140,6 +140,11 @@ def share_lines(rows: pd.DataFrame, topics: Mapping[str, TopicRow]) -> go.Figure
             hovertemplate=f"{safe(name)}<br>%{{x|%-d %b %Y}}: %{{y:.1%}}<extra></extra>",
         )
     return finished(figure, height=330, legend=True, dates=True, yaxis={"tickformat": ".1%", "rangemode": "tozero"})
+
+
+def spanned(figure: go.Figure, start: datetime, end: datetime) -> go.Figure:
+    """The figure with a time shaded."""
+    return figure.add_vrect(x0=start, x1=end, fillcolor=NEUTRAL, opacity=0.12, line_width=0, layer="below")
 
 
 def growth_curve(points: Sequence[tuple[datetime, int]], share: Sequence[float]) -> go.Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,11 @@ from dashboards.components.job import follow_job, job_parts, request_job, said, 
 from dashboards.components.lookout import lookout_card, register_lookout
 from dashboards.context import PageContext
 from dashboards.figures.drift import Split, dumbbell, parts
-from dashboards.queries.run import read_run
+from dashboards.pages.movement import moved_card
+from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
 from monitor.drift.comparison import PINNED
+from monitor.drift.statement import since_when
 from monitor.store.drift import DriftRow
 from monitor.store.jobs import Job
 from monitor.wording import clean, share, short_day
@@ -52,7 +54,7 @@ def layout(context: PageContext, selection: Selection) -> Any:
             empty("No comparison yet", "The schedule compares the last days with those before.", "offmap drift")
         )
     else:
-        content += _report(context, selection, row)
+        content += _report(context, selection, shown, row)
     content.append(lookout_card(context))
     content.append(
         dmc.SimpleGrid(
@@ -101,7 +103,7 @@ def _parameters(current: Any, reference: Any, against: str) -> dict[str, str]:
     return found
 
 
-def _report(context: PageContext, selection: Selection, row: DriftRow) -> list[Any]:
+def _report(context: PageContext, selection: Selection, shown_run: Shown, row: DriftRow) -> list[Any]:
     content: list[Any] = [verdict(clean(row.verdict), bad=row.alarm)]
     if row.p_value is None:
         return content
@@ -119,8 +121,9 @@ def _report(context: PageContext, selection: Selection, row: DriftRow) -> list[A
             else "(too few users)",
             share(one["before"]),
             share(one["after"]),
-            f"{one['p_value']:.3f}",
+            since_when(one, ""),
             f"{one['contribution']:.0%}",
+            f"{one['p_value']:.3f}",
         ]
         for one in shown
     ]
@@ -128,9 +131,11 @@ def _report(context: PageContext, selection: Selection, row: DriftRow) -> list[A
         card(
             "Topics that moved" if moved else "No topic moved for sure; the largest changes",
             chart(dumbbell(shown, before, after)),
-            table(["topic", "before", "after", "p", "part of the change"], names, right=(1, 2, 3, 4)),
-            meaning="Shares before and after; the bar is the change's 90% interval. p is corrected for all topics.",
+            table(["topic", "before", "after", "since", "part", "p"], names, right=(1, 2, 3, 4, 5)),
+            meaning="Shares before and after; the bar is the change's 90% interval. Part is of the whole change, and p is "
+            "corrected for all topics.",
         ),
+        *moved_card(context, shown_run, row),
         *_carried(context, row),
         *_mixes(row),
         _tests(context, row),
@@ -190,7 +195,7 @@ def _mixes(row: DriftRow) -> list[Any]:
     """Who was there, before and now."""
     rows = [
         [
-            f"{mix['attribute'].replace('_', ' ')} {clean(one['value'])}",
+            f"{mix['attribute'].replace('_', ' ')} {clean(one['value'])}{_in_use(one)}",
             share(one["before"]),
             share(one["after"]),
             "" if place else f"{mix['p_value']:.3f}",
@@ -208,6 +213,11 @@ def _mixes(row: DriftRow) -> list[Any]:
             "what is the same within them is no new behaviour.",
         )
     ]
+
+
+def _in_use(value: Mapping[str, Any]) -> str:
+    """Since when a model or a prompt version is in use, where it came into use lately."""
+    return f", since {short_day(datetime.fromisoformat(value['since']))}" if value.get("since") else ""
 
 
 def _tests(context: PageContext, row: DriftRow) -> Any:

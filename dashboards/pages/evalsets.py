@@ -111,7 +111,8 @@ def _trend(context: PageContext, versions: list[Numbered], names: tuple[str, ...
     rows = compared_versions(context.store, names)[-_LISTED:]
     body: list[Any] = []
     if len(points) > 1:
-        body.append(chart(coverage_by_version(points, version_marks(versions, names))))
+        drawn = coverage_by_version(points, version_marks(versions, names), context.store.statistics.releases())
+        body.append(chart(drawn))
     else:
         body.append(dmc.Text("The line starts with the second analysis that can say something.", size="sm", c="dimmed"))
     if rows:
@@ -122,8 +123,8 @@ def _trend(context: PageContext, versions: list[Numbered], names: tuple[str, ...
         "Coverage, version by version",
         *body,
         meaning="The share of your users' turns that the eval set covers, at each analysis, with its 90% interval. "
-        "Dotted lines are new versions of the eval set. Different items are those that no other repeats; as varied as "
-        "that many items that have nothing in common.",
+        "Dotted lines are new versions of the eval set, and releases. Different items are those that no other repeats; as "
+        "varied as that many items that have nothing in common.",
     )
 
 

@@ -11,21 +11,26 @@ from dashboards.components.cards import card, chart, link, table, verdict, with_
 from dashboards.components.timeline import timeline
 from dashboards.context import PageContext
 from dashboards.figures.ratios import Ratio, ratio_dots
-from dashboards.figures.topics import share_lines
+from dashboards.figures.topics import share_lines, spanned
 from dashboards.queries.movement import Moves, moves
 from dashboards.queries.run import Shown
 from dashboards.queries.topics import shares_over_time
 from dashboards.state import Selection
 from monitor.drift.topic_trends import TopicTrend
+from monitor.records import Window
 from monitor.store.atlases import TopicRow
+from monitor.store.drift import DriftRow
+from monitor.store.statistics import Filter
 from monitor.wording import clean, counted, cut, days_of, share, times
 
-__all__ = ["moving_card", "moving_line", "over_time_card"]
+__all__ = ["moved_card", "moving_card", "moving_line", "over_time_card"]
 
 _MIDDLE = 1
 #: Of sure ones so many are listed; where there are fewer, the largest others fill the card up to `_LEAST`.
 _MOST, _LEAST = 10, 6
 _NAMED = 3
+#: Lines of a chart that can be told apart.
+_LINES = 5
 
 
 def moving_card(context: PageContext, selection: Selection, shown: Shown) -> Any:
@@ -106,6 +111,29 @@ def over_time_card(context: PageContext, selection: Selection, shown: Shown, lar
         context, share_lines(found.rows, {one.topic_id: one for one in largest}), list(found.rows["start"])
     )
     return card("Over time", drawn, meaning=meaning, right=dmc.Text(switch, size="xs", c="dimmed") if switch else None)
+
+
+def moved_card(context: PageContext, shown: Shown, row: DriftRow) -> list[Any]:
+    """The topics that a comparison of windows names, day by day through both; nothing where none of them is on the map."""
+    if row.reference_start is None:
+        return []
+    moved = [one for one in row.body["topics"] if one["moved"]]
+    # Shares of one level add up, those of two do not.
+    level = min((one["level"] for one in moved), default=_MIDDLE)
+    ids = [one["topic"] for one in moved if one["level"] == level][:_LINES]
+    named = {one.topic_id: one for one in shown.topics if one.topic_id in ids}
+    topics = [named[one] for one in ids if one in named]
+    if not topics:
+        return []
+    chosen = Filter(Window(row.reference_start, row.current_end))
+    found = shares_over_time(context.store, shown, topics, chosen, context.settings.analysis.time_zone)
+    drawn = spanned(share_lines(found.rows, named), row.current_start, row.current_end)
+    meaning = (
+        f"Their shares of the turns, by {found.unit}; the days that are tested are shaded. Dotted lines are releases."
+    )
+    if found.without_weekdays:
+        meaning += " What weekdays do is taken out."
+    return [card("Since when", timeline(context, drawn, list(found.rows["start"])), meaning=meaning)]
 
 
 def _listed(found: Sequence[TopicTrend]) -> list[TopicTrend]:

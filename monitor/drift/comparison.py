@@ -18,7 +18,7 @@ from monitor.clock import Clock
 from monitor.drift.attribution import Attribution
 from monitor.drift.family import ALWAYS, MEANINGS, run_tests
 from monitor.drift.look import Look
-from monitor.drift.mix import Mix, like_strata, mixes
+from monitor.drift.mix import Mix, dated, like_strata, mixes
 from monitor.drift.onset import topic_onset
 from monitor.drift.pool import DriftResult, pooled
 from monitor.drift.sample import Sample, thinned
@@ -199,7 +199,9 @@ def _found(
         return found
     rows = np.concatenate(compared.rows)[pool.order]
     attributes = {name: (one.values, one.of_turns[rows]) for name, one in look.attributes.items()}
-    found = replace(found, mixes=mixes(pool, carried, attributes))
+    releases = store.statistics.releases()
+    made_up = dated(mixes(pool, carried, attributes), releases, compared.window.start, look.run.window_end)
+    found = replace(found, mixes=made_up)
     surely = [one for one in found.mixes if one.p_value <= level]
     if found.p_value > level or not surely:
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,9 @@ from monitor.drift.attribution import Attribution
 from monitor.drift.pool import Pool, pooled
 from monitor.drift.sample import Sample
 from monitor.drift.shares import shares, shares_of
+from monitor.store.statistics import Release
 
-__all__ = ["Mix", "ValueChange", "like_strata", "mixes"]
+__all__ = ["Mix", "ValueChange", "dated", "like_strata", "mixes"]
 
 #: A value with a smaller part of the turns than this is counted with the other rare ones.
 _RARE = 0.02
@@ -27,12 +29,14 @@ _LEAST = 10
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """One value of an attribute: its shares of the turns, and the part of the change that its turns carry."""
+    """One value of an attribute: its shares of the turns, and the part of the change that its turns carry; `since` is the day
+    on which a model or a prompt version came into use, where that was between the windows' ends."""
 
     value: str
     before: float
     after: float
     contribution: float
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,15 @@ def mixes(
         values.sort(key=lambda one: (-abs(one.after - one.before), one.value))
         found.append(Mix(name, test.p_value, test.effect, tuple(values)))
     return [replace(one, p_value=min(1.0, one.p_value * len(found))) for one in found]
+
+
+def dated(found: Sequence[Mix], releases: Sequence[Release], start: datetime, end: datetime) -> list[Mix]:
+    """The mixes with the days of the releases between `start` and `end`."""
+    since = {(one.field, one.value): one.since.date().isoformat() for one in releases if start < one.since < end}
+    return [
+        replace(mix, values=tuple(replace(one, since=since.get((mix.attribute, one.value))) for one in mix.values))
+        for mix in found
+    ]
 
 
 def like_strata(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.drift.mix import Mix
+from monitor.drift.mix import Mix, ValueChange
 from monitor.drift.pool import DriftResult
 from monitor.records import Window
 from monitor.settings import Settings
@@ -140,8 +140,8 @@ def since_when(row: Mapping[str, Any], word: str = "since") -> str:
         return ""
     day = short_day(datetime.fromisoformat(row["since"]))
     if row["since_days"] <= _DATED:
-        return f"{word} {day}"
-    return f"about {day}" if word == "on" else f"{word} about {day}"
+        return f"{word} {day}".strip()
+    return f"about {day}" if word in ("", "on") else f"{word} about {day}"
 
 
 def _moved(before: float, after: float, eval_set: bool) -> str:
@@ -163,9 +163,13 @@ def _moved(before: float, after: float, eval_set: bool) -> str:
 
 def _values(mix: Mix) -> str:
     return ", ".join(
-        f"{cut(one.value, 40)} {one.after:.0%} of it ({one.before:.0%} before)"
+        f"{cut(one.value, 40)} {one.after:.0%} of it ({one.before:.0%} before{_in_use(one)})"
         for one in sorted(mix.values, key=lambda one: one.before - one.after)[:_NAMED]
     )
+
+
+def _in_use(value: ValueChange) -> str:
+    return f", in use since {short_day(datetime.fromisoformat(value.since))}" if value.since else ""
 
 
 def _said_by_parent(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:

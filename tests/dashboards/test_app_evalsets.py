@@ -17,6 +17,7 @@ from monitor.service.worker import Worker
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.history import CoveragePoint
+from monitor.store.statistics import Release
 from tests.cli.cli_support import Offmap
 from tests.cli.cli_traffic import write_eval_set
 from tests.dashboards.app_support import served
@@ -41,6 +42,10 @@ def test_coverage_with_the_versions_that_came_in() -> None:
         (NOON + 3 * DAY, "&lt;b&gt;v3"),
     ]
     assert len(coverage_by_version([], marks).layout.shapes) == 0
+    release = Release("prompt_version", "v<4>", point(3).published_at)
+    marked = coverage_by_version([point(number) for number in range(7)], marks, [release])
+    assert len(marked.layout.shapes) == len(figure.layout.shapes) + 1
+    assert "v&lt;4&gt;" in [one.text for one in marked.layout.annotations]
 
 
 def test_balance_has_the_first_on_top_and_names_as_text() -> None:

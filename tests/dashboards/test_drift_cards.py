@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from plotly.utils import PlotlyJSONEncoder
 
 from dashboards.pages.drift import _carried, _mixes, _tests
 from monitor.settings import Settings
+from monitor.store import Store
 from monitor.store.drift import DriftRow
+from tests.cli.cli_support import Offmap
+from tests.dashboards.app_support import served
 
 HOSTILE = "<script>x</script>\u202e"
 
@@ -72,6 +77,9 @@ def test_who_was_there_and_how_it_was_tested() -> None:
     drawn = shown(_mixes(row(0.001)))
     assert "prompt version <script>x</script>" in drawn and "\\u202e" not in drawn
     assert "20.0%" in drawn and "60.0%" in drawn and "0.010" in drawn
+    dated = row(0.001)
+    dated.body["mixes"][0]["values"][0]["since"] = "2026-03-23"
+    assert "</script>, since 23 Mar" in shown(_mixes(dated))
     old = row(0.001)
     assert (
         _mixes(
@@ -82,3 +90,34 @@ def test_who_was_there_and_how_it_was_tested() -> None:
     tests = shown(_tests(context, row(0.001)))
     assert "0.050 \\u2013 0.200" in tests
     assert '"\\u2013"' in tests
+
+
+@pytest.mark.slow
+def test_topics_that_moved_are_drawn_over_time(tab: Any, analysed_app: Offmap) -> None:
+    with Store.open(str(analysed_app.store)) as store, served(store, Settings()) as url:
+        run = store.runs.current()
+        assert run is not None
+        topic = next(one for one in store.atlases.topics(run.atlas_id) if one.level == 1 and one.users >= 5)
+        moved = {
+            "topic": topic.topic_id, "label": topic.label, "level": 1, "parent": None, "before": 0.02, "after": 0.05,
+            "change_low": 0.01, "change_high": 0.05, "p_value": 0.001, "contribution": 0.7, "moved": True,
+            "since": "2026-03-23", "since_days": 1,
+        }  # fmt: skip
+        middle = run.window_start + (run.window_end - run.window_start) / 2
+        found = replace(
+            row(0.001),
+            report_id="dmoved",
+            atlas_id=run.atlas_id,
+            reference_start=run.window_start,
+            reference_end=middle,
+            current_start=middle,
+            current_end=run.window_end,
+        )
+        found.body["topics"] = [moved]
+        store.drift.write(found)
+        tab.goto(url + "/drift?report=dmoved")
+        tab.wait_for_selector("text=Since when")
+        tab.wait_for_selector("text=23 Mar")
+        tab.goto(url + "/drift")
+        tab.wait_for_selector("text=How it was tested")
+        assert tab.locator("text=Since when").count() == 0, "no topic moved"

@@ -19,6 +19,7 @@ from monitor.records import EvalItem, EvalSet, Window
 from monitor.settings import AlertSettings, DriftSettings, Settings
 from monitor.store.atlases import AtlasRow, TopicRow
 from monitor.store.runs import PublishedRun
+from monitor.store.statistics import Release
 from monitor.store.store import Store
 from tests.traffic_drift.drift_draws import SUBJECTS, WEIGHTS, draw, most_alarms
 
@@ -327,6 +328,40 @@ def test_a_prompt_version_that_is_new_is_said_and_explains_nothing(store: Store)
     (mix,) = found.body["mixes"]
     assert mix["within_p_value"] is None
     assert "It comes with other prompt versions: v4 100% of it (0% before), v3 0% of it (100% before)." in found.verdict
+
+
+def test_a_release_is_dated_in_the_verdict(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    both, created = together(draw(rng, 300), draw(rng, 200, 1, grown(0.3)))
+    look = look_of(both, store_vectors(store, both), created)
+    look = replace(look, attributes={"prompt_version": Attribute(("v3", "v4"), np.repeat([0, 1], [300, 200]))})
+    long_ago = Release("prompt_version", "v3", START - timedelta(days=90))
+    releases = [long_ago, Release("prompt_version", "v4", BORDER), Release("model", "v3", BORDER)]
+    monkeypatch.setattr(type(store.statistics), "releases", lambda _: releases)
+    found = compare_windows(store, settings(), look, clock=clock)
+    (mix,) = found.body["mixes"]
+    assert {one["value"]: one["since"] for one in mix["values"]} == {"v3": None, "v4": "2026-03-29"}
+    assert "v4 100% of it (0% before, in use since 29 Mar), v3 0% of it (100% before)." in found.verdict
+
+
+def test_what_fell_away_and_what_is_vague_are_dated_as_they_are(store: Store) -> None:
+    """A subject that nobody asks about from the sixth of 28 days on, in windows whose border is a week from the end."""
+    rng = np.random.default_rng(1)
+    days = np.sort(rng.integers(0, 28, 2_000))
+    before, after = draw(rng, 2_000, 1, grown(0.2)), draw(rng, 2_000)
+    early = days < 6
+    both = Sample(
+        np.where(early[:, None], before.vectors, after.vectors),
+        np.where(early, before.topics, after.topics),
+        before.conversations,
+    )
+    look = look_of(both, store_vectors(store, both), microseconds(START) + days * DAY + DAY // 2)
+    windows = Window(START, START + timedelta(days=10)), Window(START + timedelta(days=18), START + timedelta(days=28))
+    found = compare_windows(store, settings(), look, reference=windows[0], current=windows[1], clock=clock)
+    first = next(row for row in found.body["topics"] if row["topic"] == f"t{SUBJECTS + 1 + SUBJECTS // 2}")
+    assert first["moved"] and first["after"] == 0
+    assert datetime.fromisoformat(first["since"]) == START + timedelta(days=6)
+    assert f"Traffic about subject {SUBJECTS + 1 + SUBJECTS // 2} ended on " in found.verdict
 
 
 def test_a_day_is_compared_with_its_like(store: Store) -> None:
