@@ -11,7 +11,8 @@ hour: those of one budget spend no more then, those on their own find more.
 Then what it costs: a new intent begins in such a month, and is told at the first look in which its surge is below 1 in 100, or
 below what a service may spend that looks every half an hour (every fourth of its looks is made here). And whether p-values
 beyond those that 499 permutations count are true: the Gumbel distribution's beside the share of 20,000 permutations.
-Seeds are from 1000 on; chosen was on CLINC150 with seeds 0 to 13, and BANKING77 chose nothing.
+Seeds are from 1000 on, of the last but one from 2000: with those before the parts of the budget were chosen, on CLINC150, where
+half of the surges' was spent by every look and fewer were told. BANKING77 chose nothing.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ START = datetime(2026, 1, 5)
 KINDS = ("surges", "comparisons", "lookout")
 #: A day's conversations about the new intent.
 PLANTED = (4, 8, 16)
+DELAYS_FROM = 2_000
 
 
 @dataclass
@@ -188,7 +190,7 @@ def delays(texts: Texts, replays: int) -> list[dict]:
     found = []
     for a_day in PLANTED:
         until: dict[str, list[float]] = {"one_budget": [], "each_on_its_own": []}
-        for seed in range(FIRST_SEED, FIRST_SEED + replays):
+        for seed in range(DELAYS_FROM, DELAYS_FROM + replays):
             drawn = world(texts, PACE, False, seed)
             one = month(texts, drawn, drawn.traffic)
             rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from dashboards.context import PageContext
 from dashboards.figures.evalsets import Lack, balance_bars
 from dashboards.queries.run import Shown
 from dashboards.state import Selection
-from monitor.coverage.health import Health, unbalanced
+from monitor.coverage.health import Balance, Health, unbalanced
 from monitor.coverage.health_words import about_balance, about_demand, about_labels, about_repeats, about_subset
 from monitor.published import compared_items, shown_text
 from monitor.records import EvalItem
@@ -60,33 +60,43 @@ class _Items:
 
 
 def _balance(context: PageContext, selection: Selection, shown: Shown, health: Health) -> Any:
-    far = [one for one in unbalanced(health.balance) if one.items_share < one.share]
-    rows = []
-    for one in far:
-        topic = shown.topic(one.topic)
-        if topic is not None:
-            rows.append((topic, Lack(clean(topic.label), one.share, one.items, one.items_share)))
-    rows = rows[:_SHOWN]
-    links = [
-        [link(row.name, context.href("/topics", selection, topic=topic.topic_id)), percent(row.share), f"{row.items:,}"]
-        for topic, row in rows
-    ]
-    body: list[Any] = (
-        [
-            chart(balance_bars([row for _, row in rows])),
-            table(["too few items", "of turns", "items"], links, right=(1, 2)),
-        ]
-        if rows
-        else []
-    )
+    far = unbalanced(health.balance)
+    few = _lacks(shown, [one for one in far if one.items_share < one.share])
+    many = _lacks(shown, [one for one in far if one.items_share > one.share])
+    body: list[Any] = []
+    if few:
+        body.append(chart(balance_bars([row for _, row in few])))
+    for title, rows in (("too few items", few), ("more than its traffic asks for", many)):
+        if rows:
+            cells = [
+                [
+                    link(row.name, context.href("/topics", selection, topic=topic)),
+                    percent(row.share),
+                    percent(row.items_share),
+                    f"{row.items:,}",
+                ]
+                for topic, row in rows
+            ]
+            body.append(table([title, "of turns", "of items", "items"], cells, right=(1, 2, 3)))
     return card(
         "Balance against the traffic",
         dmc.Text(about_balance(health), size="sm"),
         *body,
         meaning="A topic's share of your users' turns beside its share of the eval items: those with a third or less of the "
-        "items that their traffic asks for, the largest first. An eval set need not mirror its traffic: what is risky "
-        "deserves more items.",
+        "items that their traffic asks for, and those with three times as many, the largest first. An eval set need not mirror "
+        "its traffic: what is risky deserves more items.",
     )
+
+
+def _lacks(shown: Shown, far: Sequence[Balance]) -> list[tuple[str, Lack]]:
+    """Ids of topics that are shown, and what they lack or have too much of."""
+    found = [(shown.topic(one.topic), one) for one in far]
+    rows = [
+        (topic.topic_id, Lack(clean(topic.label), one.share, one.items, one.items_share))
+        for topic, one in found
+        if topic is not None
+    ]
+    return rows[:_SHOWN]
 
 
 def _labels(items: _Items, health: Health) -> Any:

@@ -22,7 +22,7 @@ from dashboards.queries.evalsets import (
 )
 from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
-from monitor.coverage.health import Health
+from monitor.coverage.health import Health, unbalanced
 from monitor.coverage.health_words import health_verdict
 from monitor.records import short_hash
 from monitor.store.eval_health import EvalHealthRow
@@ -119,12 +119,17 @@ def _trend(context: PageContext, versions: list[Numbered], names: tuple[str, ...
         head = ["compared", "items", "different", "labels", "varied as", "covered"]
         cells = [_version_row(one, versions) for one in reversed(rows)]
         body.append(table(head, cells, right=(1, 2, 3, 4, 5), wide=(2, 3)))
+        head = ["and in it", "repeated", "to check", "nobody asks", "spare", "unbalanced"]
+        cells = [_trouble_row(one, versions) for one in reversed(rows)]
+        body.append(table(head, cells, right=(1, 2, 3, 4, 5), wide=(2, 4)))
     return card(
         "Coverage, version by version",
         *body,
         meaning="The share of your users' turns that the eval set covers, at each analysis, with its 90% interval. "
         "Dotted lines are new versions of the eval set, and releases. Different items are those that no other repeats; as "
-        "varied as that many items that have nothing in common.",
+        "varied as that many items that have nothing in common. To check: contradictions and doubtful labels; nobody asks: "
+        "items to which no turn comes as near as their own kind; spare: items without which the set would be as near to the "
+        "traffic; unbalanced: topics with three times too few or too many items.",
     )
 
 
@@ -136,6 +141,18 @@ def _version_row(row: EvalHealthRow, versions: list[Numbered]) -> list[Any]:
         f"{row.labels:,}",
         number(row.diversity, 0),
         with_interval(range_of(row.value, row.low, row.high)),
+    ]
+
+
+def _trouble_row(row: EvalHealthRow, versions: list[Numbered]) -> list[Any]:
+    found = Health.read(row.document)
+    return [
+        _versions_of(row, versions),
+        f"{found.repeated:,}",
+        f"{len(found.conflicts) + len(found.doubts):,}",
+        "–" if found.unasked is None else f"{found.unasked:,}",
+        f"{found.spare:,}",
+        f"{len(unbalanced(found.balance)):,}",
     ]
 
 

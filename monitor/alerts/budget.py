@@ -25,11 +25,11 @@ MONTH = timedelta(days=30)
 
 #: What each has of the budget. A smaller part costs the lookout a few conversations and a surge one or two, and the comparisons
 #: days: they see last what the others see first, and are there for what spreads over many topics.
-PARTS = MappingProxyType({"lookout": 0.6, "surges": 0.25, "comparisons": 0.1, "watch_lists": 0.05})
+PARTS = MappingProxyType({"lookout": 0.5, "surges": 0.35, "comparisons": 0.1, "watch_lists": 0.05})
 
 #: Of the part of surges and of watch-lists so much is kept for one look a day, and the rest is spent by every look: a burst is
 #: told in the hour, and what grows by a few a day is not asked for a p-value that it never reaches.
-_KEPT = 0.5
+_KEPT = 0.8
 _DAY = timedelta(days=1)
 
 #: The kind of the subjects that remember when a look spent last.
@@ -61,7 +61,7 @@ def allowed(
     """What this look may spend; `known` are the subjects of this kind, and `comparisons` so many windows are compared.
 
     Time is the traffic's (`now`) or the clock's (`at`), whichever has gone on farther. P-values of surges and watch-lists are
-    as small as need be: every look spends half of what gathered since the last, and one look a day the other half of the day's.
+    as small as need be: every look spends a fifth of what gathered since the last, and one look a day the rest of the day's.
     Those of comparisons are of permutations, and none is below 1 / (`drift.permutations` + 1): they wait until
     `drift.false_alarm` has gathered and spend it at once, whether or not they then find anything.
     """

@@ -22,7 +22,7 @@ def lookout(
     """Say how far the watch over new conversations is from an alarm.
 
     `offmap serve` compares every conversation with a reference, and tells when new subjects come, a topic is asked more often,
-    or more replies go wrong. When nothing changed, it has 60% of drift.false_alarms_per_month.
+    or more replies go wrong. When nothing changed, it has half of drift.false_alarms_per_month.
     """
     from monitor.lookout import standing
 

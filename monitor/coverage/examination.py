@@ -57,6 +57,7 @@ def examine(
         needed=tuple(dict.fromkeys(items.ids[row] for row in smallest_subset(_turns(production), vectors))),
         balance=_balance(production, vectors, k),
         diversity=diversity(vectors),
+        unasked=sum(not one.asked for one in demand) if demand else None,
     )
 
 

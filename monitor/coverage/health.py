@@ -86,7 +86,8 @@ class Health:
     the encoder does not know. `repeats` are groups of ids that say the same;
     `conflicts` and `doubts` concern labels; `least_asked` and `least_asked_kinds` are what the traffic comes least near to, at
     most 50 each; `needed` the ids of a smallest subset that is as near to the traffic, the most useful first; `balance` by
-    topic, the largest first; `diversity` the number of equally different texts that would be as diverse.
+    topic, the largest first; `diversity` the number of equally different texts that would be as diverse; `unasked` items are
+    nearer to their kind than any turn is to them, None of what was examined before this was counted.
     """
 
     items: int
@@ -101,6 +102,7 @@ class Health:
     needed: tuple[str, ...]
     balance: tuple[Balance, ...]
     diversity: float
+    unasked: int | None = None
 
     @property
     def repeated(self) -> int:

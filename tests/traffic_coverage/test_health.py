@@ -208,12 +208,16 @@ def full() -> Health:
         needed=("a", "f", "g"),
         balance=(Balance("t1", 0.4, 0, 0.0), Balance("t2", 0.01, 9, 0.5)),
         diversity=9.6,
+        unasked=3,
     )
 
 
 def test_a_document_is_read_as_it_was() -> None:
     assert Health.read(json.loads(json.dumps(full().document()))) == full()
     assert Health.read(json.loads(json.dumps(NOTHING.document()))) == NOTHING
+    old = full().document()
+    del old["unasked"]  # of what was examined before it was counted
+    assert Health.read(old).unasked is None
 
 
 def test_words() -> None:
