@@ -300,6 +300,55 @@ def always_on_table(results: Results) -> str:
     )
 
 
+def alarms_table(results: Results) -> str:
+    """False alarms a month of all that watches, and what the budget costs a surge."""
+    named = {"one_budget": "one budget", "each_on_its_own": "each on its own"}
+    rows = [
+        (
+            one["data"],
+            "by day and week" if one["rhythm"] else "none",
+            shown,
+            *(f"{one[name][kind]:.2f}" for kind in ("lookout", "surges", "comparisons", "a_month")),
+        )
+        for one in results["months"]
+        for name, shown in named.items()
+    ]
+    months = table(("data", "rhythm", "alerts by", "lookout", "surges", "comparisons", "all, a month"), rows)
+    rows = [
+        (
+            one["data"],
+            f"{one['new_a_day']} of {one['conversations_a_day'] + one['new_a_day']}",
+            *map(_told, (one[name] for name in named)),
+        )
+        for one in results["delays"]
+    ]
+    delays = table(("data", "new a day", *named.values()), rows)
+    number, replays = results["months"][0]["months"], results["delays"][0]["replays"]
+    return (
+        f"{months}\n\nAlerts of a change in months in which nothing changes, the mean of {number} of 100 conversations a day, "
+        "looked at every twelve hours; the budget is one a month. On its own, each look of surges and comparisons tells what "
+        "chance does in 1 of 100, and the lookout has the whole budget; looks every half an hour would find more then, and no "
+        f"more in one budget.\n\n{delays}\n\nConversations about a new intent until its surge is told (median), and in how "
+        f"many of {replays} replays that was within a week, by looks every half an hour."
+    )
+
+
+def _told(found: Results) -> str:
+    seen = f"{found['seen_in_a_week']:.0%}"
+    return f"{found['median_conversations']} ({seen})" if found["median_conversations"] is not None else f"– ({seen})"
+
+
+def drift_store_table(results: Results) -> str:
+    """The command on whole stores."""
+    rows = [
+        (f"{row['turns']:,}", f"{row['seconds']:.0f}", f"{row['cpu_seconds']:.0f}", f"{row['peak_gib']:.1f}")
+        for row in results["rows"]
+    ]
+    found = table(("turns in the store", "seconds", "CPU seconds", "peak GiB"), rows)
+    grown = f" CPU time grows as n^{results['cpu_exponent']:g}." if "cpu_exponent" in results else ""
+    return f"{found}\n\n`offmap drift` from its start to its verdict, with topics, attributes, words and attribution.{grown}"
+
+
 def _delay(found: Mapping[str, Any]) -> str:
     return f"{found['seen']:.0%}" if found["median"] is None else f"{found['median']:,}"
 
@@ -376,7 +425,9 @@ BENCHMARKS: dict[str, Callable[[Results], str]] = {
     "coverage": coverage_table,
     "gaps": gaps_table,
     "drift": drift_table,
+    "drift_store": drift_store_table,
     "always_on": always_on_table,
+    "alarms": alarms_table,
     "encoding": encoding_table,
     "ingest": ingest_table,
     "growth": growth_table,

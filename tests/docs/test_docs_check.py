@@ -222,3 +222,31 @@ def test_the_lookout_has_a_table_of_run_lengths_and_delays(tmp_path: Path) -> No
     shown = check.benchmark_section("always_on", tmp_path)
     assert "| D | 1,500 | offmap | 9,697 | 1,278 | 1,278 | 1,278 | 1,278 |" in shown
     assert "| D | 1,500 | e-detector, known rate | 9,697 | 37% | 37% | 37% | 37% |" in shown
+
+
+def test_alarms_have_a_table_of_false_ones_and_one_of_delays(tmp_path: Path) -> None:
+    kinds = {"lookout": 0.25, "surges": 0.5, "comparisons": 0.0, "a_month": 0.75, "months_with_one": 0.5}
+    month = {
+        "data": "D",
+        "rhythm": True,
+        "months": 8,
+        "one_budget": kinds,
+        "each_on_its_own": kinds | {"surges": 3.125},
+    }
+    told = {"median_conversations": 14, "seen_in_a_week": 0.75}
+    delay = {"data": "D", "conversations_a_day": 100, "new_a_day": 4, "replays": 8}
+    delay |= {"one_budget": {"median_conversations": None, "seen_in_a_week": 0.38}, "each_on_its_own": told}
+    (tmp_path / "alarms.json").write_text(json.dumps({"months": [month], "delays": [delay]}))
+    shown = check.benchmark_section("alarms", tmp_path)
+    assert "| D | by day and week | one budget | 0.25 | 0.50 | 0.00 | 0.75 |" in shown
+    assert "| D | by day and week | each on its own | 0.25 | 3.12 | 0.00 | 0.75 |" in shown
+    assert "| D | 4 of 104 | – (38%) | 14 (75%) |" in shown
+    assert "the mean of 8 of 100 conversations a day" in shown and "of 8 replays" in shown
+
+
+def test_the_command_has_a_table_of_its_cost(tmp_path: Path) -> None:
+    row = {"turns": 1_100_000, "seconds": 40.4, "cpu_seconds": 33.6, "peak_gib": 2.25}
+    (tmp_path / "drift_store.json").write_text(json.dumps({"rows": [row], "cpu_exponent": 0.71}))
+    shown = check.benchmark_section("drift_store", tmp_path)
+    assert "| 1,100,000 | 40 | 34 | 2.2 |" in shown
+    assert "CPU time grows as n^0.71" in shown
