@@ -24,6 +24,7 @@ from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
 from monitor.coverage.health import Health, unbalanced
 from monitor.coverage.health_words import health_verdict
+from monitor.coverage.selftest_words import about_finding, about_smallest
 from monitor.records import short_hash
 from monitor.store.eval_health import EvalHealthRow
 from monitor.store.jobs import Job
@@ -203,17 +204,10 @@ def _result(context: PageContext, job: Job, shown: Shown) -> Any:
 
 def _found(result: Any, conversations: int) -> str:
     found, tested = int(result.get("found", 0)), int(result.get("tested", 0))
+    first = about_finding(found, tested)
     if not tested:
-        return "No kind of items has a topic of its own in the traffic, so there is nothing that could be hidden and found."
-    said_first = f"It would have found {found} of {counted(tested, 'kind')} of items."
-    smallest, hours = result.get("smallest_share"), result.get("hours")
-    if smallest is None or hours is None:
-        return f"{said_first} Not even the largest were found reliably."
-    long = f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
-    return (
-        f"{said_first} The smallest topic that you would notice is {smallest:.1%} of the traffic; at its pace that gathers "
-        f"the {conversations} conversations that a gap needs in {long}."
-    )
+        return first
+    return f"{first} {about_smallest(result.get('smallest_share'), result.get('hours'), conversations)}"
 
 
 def _job_state(context: PageContext, job: Job) -> Any:

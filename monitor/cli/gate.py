@@ -60,7 +60,8 @@ def gate(
     if not eval_set and file is None:
         raise UsageError("nothing to compare: name an eval set with --eval-set NAME, or a file with --file FILE")
     with open_store(settings) as opened:
-        published = published_report(opened, published_run(opened))
+        run = published_run(opened)
+        published = published_report(opened, run)
         sets = [opened.eval_sets.load(name) for name in eval_set or ()]
         if file is not None:
             sets.append(_of_file(file))
@@ -71,13 +72,15 @@ def gate(
         shown, _ = of_enough_users(opened.atlases.topics(published.atlas_id), settings.atlas.min_users)
     names = {topic.topic_id: topic.label for topic in shown}
     title = " + ".join(one.name for one in sets)
+    # What the change is one of: another eval set's coverage is no "before" of this one's.
+    on = "" if {one.name for one in sets} == set(run.eval_sets) else " + ".join(run.eval_sets)
     if summary is not None:
         with summary.open("a", encoding="utf-8") as lines:
-            lines.write(_markdown(found, title, report.verdict, names))
+            lines.write(_markdown(found, title, on, report.verdict, names))
     if as_json:
-        print_json(_document(found, title, report.verdict, names))
+        print_json(_document(found, title, on, report.verdict, names))
     else:
-        say(clean(_headline(found, title)))
+        say(clean(_headline(found, title, on)))
         say(clean(report.verdict))
         for change in found.topics:
             name = names.get(change.topic_id, "(too few users to name it)")
@@ -113,19 +116,21 @@ def _decided(opened: Store, published: CoverageRow, report: Report, *, least: fl
     return decide_gate(report.traffic, value, now, before, least=least, certain=certain)
 
 
-def _headline(found: Gate, title: str) -> str:
+def _headline(found: Gate, title: str, on: str) -> str:
+    """`on` names what the last analysis compared, where that was something else."""
     asked = f"{found.least:.0%} is asked{' of the low end' if found.certain else ''}"
     if math.isnan(found.coverage.value):
         return f"Failed: nothing can be said of {title}, and {asked}."
     change = "" if math.isnan(found.before) else f", {100 * (found.coverage.value - found.before):+.0f} points"
+    change += f" on {on}, which the last analysis compared" if change and on else ""
     return (
         f"{'Passed' if found.passes else 'Failed'}: {title} covers {found.coverage.value:.0%} "
         f"({found.coverage.low:.0%} to {found.coverage.high:.0%}){change}; {asked}."
     )
 
 
-def _markdown(found: Gate, title: str, verdict: str, names: dict[str, str]) -> str:
-    lines = ["### offmap gate", "", f"**{_plain(_headline(found, title))}**", "", _plain(verdict), ""]
+def _markdown(found: Gate, title: str, on: str, verdict: str, names: dict[str, str]) -> str:
+    lines = ["### offmap gate", "", f"**{_plain(_headline(found, title, on))}**", "", _plain(verdict), ""]
     if found.topics:
         lines += ["| topic | share | before | now |", "| --- | ---: | ---: | ---: |"]
         for change in found.topics:
@@ -141,7 +146,7 @@ def _plain(text: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+!|~@" else letter for letter in kept)
 
 
-def _document(found: Gate, title: str, verdict: str, names: dict[str, str]) -> dict[str, Any]:
+def _document(found: Gate, title: str, on: str, verdict: str, names: dict[str, str]) -> dict[str, Any]:
     def known(value: float) -> float | None:
         return None if math.isnan(value) else value
 
@@ -152,6 +157,7 @@ def _document(found: Gate, title: str, verdict: str, names: dict[str, str]) -> d
         "certain": found.certain,
         "coverage": {name: known(getattr(found.coverage, name)) for name in ("value", "low", "high")},
         "before": known(found.before),
+        "before_of": on or title,
         "verdict": verdict,
         "topics": [
             {

@@ -84,19 +84,13 @@ def selftest(
 
 
 def _words(found: SelfTest, conversations: int) -> list[str]:
+    from monitor.coverage.selftest_words import about_finding, about_smallest
+
     tested = found.tested
+    lines = [about_finding(found.found, len(tested))]
     if not tested:
-        return [
-            "No kind of items has a topic of its own in the traffic: there is nothing that could be hidden and found."
-        ]
-    lines = [f"It would have found {found.found} of {len(tested)} kinds of items, hidden a tenth of them at a time."]
-    if math.isnan(found.smallest):
-        lines.append("Not even the largest were found reliably.")
-    else:
-        lines.append(
-            f"The smallest topic that you would notice is {found.smallest:.1%} of the traffic; at its pace that gathers the "
-            f"{conversations} conversations that a gap needs in {_long(found.hours)}."
-        )
+        return lines
+    lines.append(about_smallest(found.smallest, found.hours, conversations))
     shared = len(found.hidden) - len(tested)
     if shared:
         lines.append(
@@ -105,10 +99,6 @@ def _words(found: SelfTest, conversations: int) -> list[str]:
     if found.untested:
         lines.append(f"Not tested, since their items lie in no one topic: {', '.join(found.untested)}.")
     return lines
-
-
-def _long(hours: float) -> str:
-    return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def _outcome(alone: bool, rank: int | None) -> str:
@@ -121,9 +111,14 @@ def _document(found: SelfTest, labels: dict[str, str]) -> dict[str, Any]:
     def known(value: float) -> float | None:
         return None if math.isnan(value) else value
 
+    from monitor.coverage.selftest_words import finding_interval
+
+    low, high = finding_interval(found.found, len(found.tested)) if found.tested else (None, None)
     return {
         "found": found.found,
         "tested": len(found.tested),
+        "found_low": low,
+        "found_high": high,
         "smallest_share": known(found.smallest),
         "hours": known(found.hours),
         "untested": list(found.untested),

@@ -43,6 +43,7 @@ def test_a_file_that_covers_more_is_told_with_its_topics(analysed: Offmap, tmp_p
     analysed.done("gate", "--file", tmp_path / "more.jsonl", "--min-coverage", "0", "--summary", summary)
     text = summary.read_text()
     assert text.count("### offmap gate") == 2  # appended
+    assert found.json["before_of"] == "shop" and "points on shop, which the last analysis compared" in text
     assert "**Passed: more.jsonl covers" in text and "| topic | share | before | now |" in text
     assert analysed.done("evalset", "list", "--json").json == analysed.done("evalset", "list", "--json").json
     assert [one["name"] for one in analysed.done("evalset", "list", "--json").json["eval_sets"]] == ["shop"]

@@ -19,6 +19,7 @@ def test_it_hides_every_subject_that_the_eval_set_has_and_finds_most(built: Offm
     assert all((one["rank"] is not None) == one["found"] for one in found["hidden"])
     shares = [one["share"] for one in found["hidden"]]
     assert shares == sorted(shares, reverse=True)
+    assert 0 < found["found_low"] < found["found"] / found["tested"] <= found["found_high"] <= 1
     assert found["smallest_share"] in shares and found["hours"] > 0
     assert built.done("gaps", "--json").json == before  # nothing is published
 

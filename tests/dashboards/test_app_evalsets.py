@@ -157,7 +157,8 @@ def test_a_second_version_draws_the_line_and_the_self_test_is_shown(
         duties.run_queued()
         with served(store, Settings()) as url:
             tab.goto(url + "/evalsets")
-            tab.wait_for_selector("text=It would have found 3 of 4 kinds of items. The smallest topic")
+            tab.wait_for_selector("text=It would have found 3 of 4 kinds of items")
+            tab.wait_for_selector("text=of such kinds (90% interval). The smallest topic")
             tab.wait_for_selector(".chart .annotation >> nth=0")
             shown = str(tab.inner_text("#page"))
             assert "not found when hidden" in shown and topic.label in shown

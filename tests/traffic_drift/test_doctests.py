@@ -14,6 +14,7 @@ import monitor.drift
 
 MODULES = [
     "monitor.wording",
+    "monitor.coverage.selftest_words",
     *(
         found.name
         for package in (monitor.drift, monitor.alerts, dashboards)
@@ -23,6 +24,7 @@ MODULES = [
 #: Those that have examples: one that lost its own is a mistake of this list or of the module.
 WITH_EXAMPLES = {
     "monitor.wording",
+    "monitor.coverage.selftest_words",
     "monitor.drift.pool",
     "monitor.drift.statement",
     "monitor.drift.mmd",
