@@ -6,7 +6,7 @@
 Generated parts stand between `<!-- NAME -->` and `<!-- /NAME -->`: the commands (from the command line itself), the
 settings (from `monitor.settings`), and the README's benchmark tables (from `benchmarks/results/*.json`). Checked besides:
 every command, option and setting says what it is for; links between our pages lead somewhere; commands in ```console
-blocks exist.
+blocks exist; every section of docs/methods.md says what it owes, and the settings that it names have these defaults.
 
 A benchmark's table is made by its function in `docs/benchmark_tables.py`. A result without one is shown by its `table`: a list
 of flat objects with the same keys, a row each.
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the checkout that this file stands in, whatever is installed
 
 from docs.benchmark_tables import BENCHMARKS, table  # noqa: E402
+from docs.methods_page import methods_problems  # noqa: E402
 from monitor.settings import ENVIRONMENT_NAMES, Settings, describe  # noqa: E402
 
 #: Folders of the checkout that hold no page of ours.
@@ -313,7 +314,7 @@ def _offmap_problems(words: Sequence[str], commands: Mapping[str, Command]) -> I
 
 def problems(root: Path, commands: Sequence[Command], generated: Sequence[Part]) -> list[str]:
     """Everything that is wrong with the docs, a line each."""
-    found = [*stale(root, generated), *undocumented(commands)]
+    found = [*stale(root, generated), *undocumented(commands), *methods_problems(root)]
     for page in pages(root):
         found += [*broken_links(page, root), *unknown_commands(page, root, commands)]
     return found

@@ -132,6 +132,67 @@ def test_console_commands_must_exist(site: Path, commands: list[object], line: s
     assert list(check.unknown_commands(page, site, commands)) == expected
 
 
+def methods(**paragraphs: str) -> str:
+    said = {"Meaning": "M.", "Formula": "F.", "Default": "D.", "Misses": "L.", "Source": "S."} | paragraphs
+    return "".join(f"**{head}.** {text}\n\n" for head, text in said.items() if text)
+
+
+def problems_of_methods(site: Path, commands: list[object], text: str) -> list[str]:
+    (site / "docs" / "methods.md").write_text(text)
+    return [one for one in check.problems(site, commands, []) if one.startswith("docs/methods.md")]
+
+
+def test_every_section_of_the_methods_says_what_it_owes(site: Path, commands: list[object]) -> None:
+    whole = (
+        f"# Methods\n\nOf an engineer.\n\n## A test\n\n{methods(Formula='F.' + chr(10) * 2 + '**Interval.** Besides.')}"
+    )
+    assert problems_of_methods(site, commands, whole) == []
+    rest = f"{whole}## A gap\n\n{methods(Default='', Source='')}### A part\n\n## A gate\n\nIt fails. **Misses.** Not here.\n"
+    assert problems_of_methods(site, commands, rest) == [
+        "docs/methods.md: A gap: no paragraph begins with **Default.**",
+        "docs/methods.md: A gap: no paragraph begins with **Source.**",
+        *(
+            f"docs/methods.md: A gate: no paragraph begins with **{head}.**"
+            for head in ("Meaning", "Formula", "Default", "Misses", "Source")
+        ),
+    ]
+
+
+def test_the_heads_of_a_method_say_something_once_and_in_order(site: Path, commands: list[object]) -> None:
+    empty = methods().replace("**Default.** D.", "**Default.**")
+    twice = methods(Misses="L.\n\n**Misses.** More.")
+    order = "**Source.** S.\n\n" + methods(Source="")
+    text = f"## Empty\n\n{empty}## Twice\n\n{twice}## Order\n\n{order}"
+    assert problems_of_methods(site, commands, text) == [
+        "docs/methods.md: Empty: no paragraph begins with **Default.**",
+        "docs/methods.md: Twice: two begin with **Misses.**",
+        "docs/methods.md: Order: the order is Meaning, Formula, Default, Misses, Source, and not "
+        "Source, Meaning, Formula, Default, Misses",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("`gaps.examples` (5)", None),
+        ("`gaps.min_share` (0.0010; see below)", None),
+        ("`analysis.time_zone` (UTC)", None),
+        ("`ingest.redact` (false)", None),
+        ("`ingest.batch_rows` (2,000)", None),
+        ("`gaps.examples` (a few)", None),  # more than a word is prose
+        ("`space.py` and `monitor.drift.movement`", None),
+        ("`gaps.examples` (6)", "`gaps.examples` (6): its default is 5"),
+        ("`ingest.redact` (true)", "`ingest.redact` (true): its default is false"),
+        ("`gaps.exmaples`", "there is no setting gaps.exmaples"),
+    ],
+)
+def test_settings_of_the_methods_exist_and_have_that_default(
+    site: Path, commands: list[object], said: str, problem: str | None
+) -> None:
+    expected = [] if problem is None else [f"docs/methods.md: {problem}"]
+    assert problems_of_methods(site, commands, f"## A\n\n{methods(Default=said)}") == expected
+
+
 def test_a_benchmark_without_a_result_says_how_to_make_one(tmp_path: Path) -> None:
     assert (
         check.benchmark_section("topics", tmp_path)
