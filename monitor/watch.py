@@ -18,6 +18,7 @@ from monitor.atlas.assembly import microseconds, moment
 from monitor.clock import Clock
 from monitor.coverage.life import read_lives
 from monitor.drift.comparison import PINNED, compare_windows
+from monitor.drift.descriptors import described
 from monitor.drift.look import Look, read_look
 from monitor.encoding.encoder import Encoder
 from monitor.naming.naming import Naming, name_topics
@@ -76,7 +77,7 @@ def watch(
 
     def look_once() -> _Seen:
         look = read_look(store, settings, analysis.run)
-        drift = [compare_windows(store, settings, look, clock=clock)]
+        drift = [described(store, settings, compare_windows(store, settings, look, clock=clock), strict=False)]
         pinned = [PINNED] if settings.drift.pinned else []
         drift += [compare_windows(store, settings, look, against=name, clock=clock) for name in (*pinned, *eval_sets)]
         # Seen through another encoder, the turns of the last look are no news.

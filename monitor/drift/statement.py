@@ -13,7 +13,7 @@ from monitor.records import Window
 from monitor.settings import Settings
 from monitor.wording import cut, share, short_day
 
-__all__ = ["Statement", "how_it_moved"]
+__all__ = ["Statement", "descriptor_values", "how_it_moved"]
 
 #: Topics that a verdict names, and values of a mix.
 _NAMED = 3
@@ -159,3 +159,15 @@ def _days(window: Window | None) -> str:
         if window.start.date() == last.date()
         else f"{short_day(window.start)} – {short_day(last)}"
     )
+
+
+def descriptor_values(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    """A descriptor of a comparison's body in words: before, now, and the range of its change (empty where none is known)."""
+    if one["unit"] == "share":
+        before, now = (f"{100 * one[side]:.1f}%" for side in ("before", "after"))
+        ends = [f"{100 * one[end]:+.1f}" for end in ("low", "high")] if one.get("low") is not None else []
+        return before, now, f"{' to '.join(ends)} points" if ends else ""
+    unit = f" {one['unit']}" if one["unit"] else ""
+    before, now = (f"{one[side]:,.4g}{unit}" for side in ("before", "after"))
+    ends = [f"{one[end]:+,.3g}" for end in ("low", "high")] if one.get("low") is not None else []
+    return before, now, " to ".join(ends)

@@ -9,6 +9,7 @@ from typing import Any
 
 from plotly.utils import PlotlyJSONEncoder
 
+from dashboards.components.descriptors import descriptors_card
 from dashboards.pages.drift import _carried, _mixes, _tests
 from monitor.settings import Settings
 from monitor.store.drift import DriftRow
@@ -82,3 +83,26 @@ def test_who_was_there_and_how_it_was_tested() -> None:
     tests = shown(_tests(context, row(0.001)))
     assert "0.050 \\u2013 0.200" in tests
     assert '"\\u2013"' in tests
+
+
+def test_descriptors_are_a_table_and_sure_ones_are_marked() -> None:
+    found = row(0.5)
+    assert descriptors_card(found) == []
+    found.body["descriptors"] = [
+        {"name": "refusals", "before": 0.01, "after": 0.08, "unit": "share", "low": 0.04, "high": 0.1, "sure": True},
+        {
+            "name": f"language {HOSTILE}",
+            "before": 0.2,
+            "after": 0.2,
+            "unit": "share",
+            "low": -0.1,
+            "high": 0.1,
+            "sure": False,
+        },
+        # as they were kept before there were intervals
+        {"name": "latency", "before": 900.0, "after": 950.0, "unit": "ms"},
+    ]
+    drawn = shown(descriptors_card(found))
+    assert "Refusals" in drawn and "1.0%" in drawn and "+4.0 to +10.0 points \\u2731" in drawn
+    assert "950 ms" in drawn and "\\u202e" not in drawn and drawn.count(" \\u2731") == 1
+    assert "eval set" not in drawn
