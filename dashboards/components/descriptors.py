@@ -11,7 +11,7 @@ from dash import html
 from dashboards.components.cards import card, table
 from monitor.drift.statement import descriptor_values
 from monitor.store.drift import DriftRow
-from monitor.wording import clean, short_day
+from monitor.wording import short_day
 
 __all__ = ["descriptors_card"]
 
@@ -23,11 +23,12 @@ def descriptors_card(row: DriftRow) -> list[Any]:
         return []
     rows = []
     for one in found:
-        before, now, change = descriptor_values(one)
-        name = clean(one["name"]).capitalize()
+        name, before, now, change = descriptor_values(one)
+        name = name[:1].upper() + name[1:]
         sure = bool(one.get("sure"))
         rows.append([html.B(name) if sure else name, before, now, html.B(f"{change} ✱") if sure else change])
-    note = "✱ surely changed. "
+    sure_ones = any(one.get("sure") for one in found)
+    note = "✱ surely changed. " if sure_ones else "Nothing here changed for sure. "
     if row.reference_start is None and (window := row.body.get("described")):
         start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
         days = f"{short_day(start)} – {short_day(end - timedelta(microseconds=1))}"

@@ -157,8 +157,8 @@ def _print_descriptors(row: DriftRow) -> None:
     ]
     rows = []
     for one in found:
-        before, now, change = descriptor_values(one)
-        rows.append((f"{'! ' if one.get('sure') else ''}{clean(one['name'])}", before, now, change))
+        name, before, now, change = descriptor_values(one)
+        rows.append((f"{'! ' if one.get('sure') else ''}{name}", before, now, change))
     print_table(columns, rows)
     say("! surely changed. Changes are intervals that hold all together in 95 of 100 comparisons.")
 

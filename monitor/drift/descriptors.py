@@ -115,7 +115,9 @@ def describe_windows(store: Store, settings: Settings, current: Window, referenc
         one = Descriptor(name, old, new, units[name])
         if told[place]:
             half = reach * float(np.hypot(before.error[place], after.error[place]))
-            one = replace(one, low=new - old - half, high=new - old + half, sure=abs(new - old) > half > 0)
+            # What never differed has no spread, which says nothing of how rare it may be.
+            if half > 0:
+                one = replace(one, low=new - old - half, high=new - old + half, sure=abs(new - old) > half)
         found.append(one)
     return found
 
@@ -183,6 +185,6 @@ def _floats(column: Any) -> NDArray[np.float64]:
 def _languages(sides: list[pa.Table]) -> list[str]:
     counts: dict[str, float] = {}
     for side in sides:
-        for language, count in Counter(side.column("language").drop_null().to_pylist()).items():
+        for language, count in Counter(str(one) for one in side.column("language").drop_null().to_pylist()).items():
             counts[language] = counts.get(language, 0.0) + count / len(side)
     return sorted(counts, key=lambda name: (-counts[name], name))[:_LANGUAGES]

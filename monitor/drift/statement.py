@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import floor, log10
 from typing import Any
 
 from monitor.drift.mix import Mix
 from monitor.drift.pool import DriftResult
 from monitor.records import Window
 from monitor.settings import Settings
-from monitor.wording import cut, share, short_day
+from monitor.wording import clean, cut, share, short_day
 
 __all__ = ["Statement", "descriptor_values", "how_it_moved"]
 
@@ -161,13 +162,16 @@ def _days(window: Window | None) -> str:
     )
 
 
-def descriptor_values(one: Mapping[str, Any]) -> tuple[str, str, str]:
-    """A descriptor of a comparison's body in words: before, now, and the range of its change (empty where none is known)."""
+def descriptor_values(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """A descriptor of a comparison's body in words: its name with the unit, before, now, and the range of its change (empty
+    where none is known)."""
+    ends = [one["low"], one["high"]] if one.get("low") is not None else []
+    name = clean(one["name"])
     if one["unit"] == "share":
-        before, now = (f"{100 * one[side]:.1f}%" for side in ("before", "after"))
-        ends = [f"{100 * one[end]:+.1f}" for end in ("low", "high")] if one.get("low") is not None else []
-        return before, now, f"{' to '.join(ends)} points" if ends else ""
-    unit = f" {one['unit']}" if one["unit"] else ""
-    before, now = (f"{one[side]:,.4g}{unit}" for side in ("before", "after"))
-    ends = [f"{one[end]:+,.3g}" for end in ("low", "high")] if one.get("low") is not None else []
-    return before, now, " to ".join(ends)
+        before, now = (share(one[side]) for side in ("before", "after"))
+        return name, before, now, " to ".join(f"{100 * end:+.1f}" for end in ends) + " points" * bool(ends)
+    # As many places in a row that the mean has three digits: no range is finer than its mean.
+    size = max(abs(one["before"]), abs(one["after"]))
+    places = max(0, 2 - floor(log10(size))) if size > 0 else 0
+    before, now = (f"{one[side]:,.{places}f}" for side in ("before", "after"))
+    return f"{name}, {one['unit']}".rstrip(", "), before, now, " to ".join(f"{end:+,.{places}f}" for end in ends)

@@ -79,6 +79,13 @@ def test_few_conversations_have_no_interval(store: Store) -> None:
         describe_windows(store, Settings(), NOW, Window(END, END + timedelta(days=1)))
 
 
+def test_what_never_happened_has_no_interval(store: Store) -> None:
+    store.turns.append(turns(BEFORE, 50, refuse=0.0, latency=900, spread=50))
+    store.turns.append(turns(NOW, 50, refuse=0.0, latency=900, spread=50))
+    refusals = found_in(store)["refusals"]
+    assert (refusals.before, refusals.after, refusals.low, refusals.sure) == (0.0, 0.0, None, False)
+
+
 def test_whole_conversations_are_drawn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.turns.append(turns(BEFORE, 120, refuse=0.0, latency=900))
     monkeypatch.setattr(descriptors, "_MOST_TURNS", 40)
