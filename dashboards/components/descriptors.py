@@ -26,7 +26,7 @@ def descriptors_card(row: DriftRow) -> list[Any]:
         name, before, now, change = descriptor_values(one)
         name = name[:1].upper() + name[1:]
         sure = bool(one.get("sure"))
-        rows.append([html.B(name) if sure else name, before, now, html.B(f"{change} ✱") if sure else change])
+        rows.append([html.B(name) if sure else name, before, now, _wraps(f"{change} ✱" if sure else change, sure)])
     sure_ones = any(one.get("sure") for one in found)
     note = "✱ surely changed. " if sure_ones else "Nothing here changed for sure. "
     if row.reference_start is None and (window := row.body.get("described")):
@@ -42,3 +42,8 @@ def descriptors_card(row: DriftRow) -> list[Any]:
             "are right in 95 of 100 comparisons. No range: too few conversations.",
         )
     ]
+
+
+def _wraps(change: str, sure: bool) -> Any:
+    """The range in two lines where there is no room, as on a phone."""
+    return (html.B if sure else html.Span)(change, style={"whiteSpace": "normal"})
