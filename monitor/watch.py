@@ -19,6 +19,7 @@ from monitor.atlas.assembly import microseconds, moment
 from monitor.clock import Clock
 from monitor.coverage.life import Lives, read_lives
 from monitor.drift.comparison import PINNED, compare_windows
+from monitor.drift.descriptors import described
 from monitor.drift.look import Look, read_look
 from monitor.encoding.encoder import Encoder
 from monitor.naming.naming import Naming, name_topics
@@ -78,7 +79,7 @@ def watch(
 
     def look_once() -> _Seen:
         look = read_look(store, settings, analysis.run)
-        drift = [compare_windows(store, settings, look, clock=clock)]
+        drift = [described(store, settings, compare_windows(store, settings, look, clock=clock), strict=False)]
         if settings.drift.pinned:
             drift.append(compare_windows(store, settings, look, against=PINNED, clock=clock))
         windows = tuple(drift)

@@ -12,6 +12,7 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, html, no_update
 
 from dashboards.components.cards import card, chart, empty, link, page, table, verdict
+from dashboards.components.descriptors import descriptors_card
 from dashboards.components.job import follow_job, job_parts, request_job, said, working
 from dashboards.components.lookout import lookout_card, register_lookout
 from dashboards.context import PageContext
@@ -106,7 +107,7 @@ def _parameters(current: Any, reference: Any, against: str) -> dict[str, str]:
 def _report(context: PageContext, selection: Selection, shown_run: Shown, row: DriftRow) -> list[Any]:
     content: list[Any] = [verdict(clean(row.verdict), bad=row.alarm)]
     if row.p_value is None:
-        return content
+        return [*content, *descriptors_card(row)]
     before = row.reference if row.reference_start is None else _days(row.reference_start, row.reference_end)
     after = _days(row.current_start, row.current_end)
     moved = [one for one in row.body["topics"] if one["moved"]]
@@ -138,12 +139,9 @@ def _report(context: PageContext, selection: Selection, shown_run: Shown, row: D
         *moved_card(context, shown_run, row),
         *_carried(context, row),
         *_mixes(row),
+        *descriptors_card(row),
         _tests(context, row),
     ]
-    descriptors = row.body.get("descriptors") or []
-    if descriptors:
-        rows = [[one["name"], f"{one['before']:.4g}", f"{one['after']:.4g}", one["unit"]] for one in descriptors]
-        content.append(card("Descriptors", table(["", "before", "after", ""], rows, right=(1, 2))))
     return content
 
 

@@ -34,7 +34,7 @@ def drift(
         list[str] | None, typer.Option(metavar="TEST", help="Add a test: energy, classifier or evidently.")
     ] = None,
     descriptors: Annotated[
-        bool, typer.Option("--descriptors", help="Add lengths, latency, cost and feedback, by Evidently.")
+        bool, typer.Option("--descriptors", help="Add lengths, latency, cost, refusals, feedback, languages.")
     ] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write Evidently's report of the descriptors as HTML.")
@@ -47,9 +47,7 @@ def drift(
 
     Permutation tests with one verdict; topics are corrected for how many there are.
     """
-    from dataclasses import replace
-
-    from monitor.drift.comparison import PINNED, compare_windows, default_windows, pinned_window
+    from monitor.drift.comparison import PINNED, compare_windows
     from monitor.drift.family import ON_REQUEST
     from monitor.drift.look import read_look
 
@@ -74,17 +72,13 @@ def drift(
             clock=utc_now,
         )
         if descriptors or html is not None:
-            from monitor.drift.descriptors import describe_windows
+            from monitor.drift.descriptors import described, described_windows
 
-            tested, usual = default_windows(look, settings, utc_now, chosen[0])
-            found = describe_windows(
-                opened,
-                settings,
-                tested,
-                chosen[1] or (pinned_window(settings) if against == PINNED else None) or usual,
-                html=html,
-            )
-            row = replace(row, body={**row.body, "descriptors": found})
+            row = described(opened, settings, row)
+            if html is not None:
+                from monitor.drift.descriptor_report import write_report
+
+                write_report(opened, settings, *described_windows(row, settings), html)
         with opened.transaction():
             if opened.turns.gone(look.keys):
                 raise OffmapError("turns were forgotten while they were compared: run `offmap drift` again")
@@ -143,8 +137,30 @@ def _print(row: DriftRow, limit: int) -> None:
         p = "" if test["p_value"] is None else f"p {test['p_value']:.3f}, "
         reach = "" if test["low"] is None else f" ({test['low']:.3f} to {test['high']:.3f})"
         say(f"{test['name']}: {p}effect {test['effect']:.3f}{reach}: {test['meaning']}")
-    for one in row.body.get("descriptors", []):
-        say(f"{one['name']}: {one['before']:.4g} before, {one['after']:.4g} after {one['unit']}".rstrip())
+    _print_descriptors(row)
+
+
+def _print_descriptors(row: DriftRow) -> None:
+    from monitor.drift.statement import descriptor_values
+
+    found = row.body.get("descriptors", [])
+    if not found:
+        return
+    say()
+    if row.reference_start is None and (window := row.body.get("described")):
+        say(f"An eval set has no replies: before is the window {window['start'][:10]} to {window['end'][:10]}.")
+    columns = [
+        Column("descriptor", shrinks=True),
+        Column("before", "right"),
+        Column("now", "right"),
+        Column("change", "right"),
+    ]
+    rows = []
+    for one in found:
+        name, before, now, change = descriptor_values(one)
+        rows.append((f"{'! ' if one.get('sure') else ''}{name}", before, now, change))
+    print_table(columns, rows)
+    say("! surely changed. Changes are intervals that hold all together in 95 of 100 comparisons.")
 
 
 def _document(row: DriftRow, html: Path | None) -> dict[str, object]:

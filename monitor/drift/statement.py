@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import floor, log10
 from typing import Any
 
 from monitor.drift.mix import Mix, ValueChange
 from monitor.drift.pool import DriftResult
 from monitor.records import Window
 from monitor.settings import Settings
-from monitor.wording import cut, share, short_day
+from monitor.wording import clean, cut, share, short_day
 
-__all__ = ["Statement", "how_it_moved", "since_when"]
+__all__ = ["Statement", "descriptor_values", "how_it_moved", "since_when"]
 
 #: Topics that a verdict names, and values of a mix.
 _NAMED = 3
@@ -186,3 +187,18 @@ def _days(window: Window | None) -> str:
         if window.start.date() == last.date()
         else f"{short_day(window.start)} – {short_day(last)}"
     )
+
+
+def descriptor_values(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """A descriptor of a comparison's body in words: its name with the unit, before, now, and the range of its change (empty
+    where none is known)."""
+    ends = [one["low"], one["high"]] if one.get("low") is not None else []
+    name = clean(one["name"])
+    if one["unit"] == "share":
+        before, now = (share(one[side]) for side in ("before", "after"))
+        return name, before, now, " to ".join(f"{100 * end:+.1f}" for end in ends) + " points" * bool(ends)
+    # As many places in a row that the mean has three digits: no range is finer than its mean.
+    size = max(abs(one["before"]), abs(one["after"]))
+    places = max(0, 2 - floor(log10(size))) if size > 0 else 0
+    before, now = (f"{one[side]:,.{places}f}" for side in ("before", "after"))
+    return f"{name}, {one['unit']}".rstrip(", "), before, now, " to ".join(f"{end:+,.{places}f}" for end in ends)

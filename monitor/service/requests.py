@@ -33,7 +33,7 @@ def _export(parameters: Mapping[str, Any]) -> list[str]:
 
 def _drift(parameters: Mapping[str, Any]) -> list[str]:
     names = ("current", "reference", "against")
-    return ["drift", *(f"--{name}={parameters[name]}" for name in names if parameters.get(name))]
+    return ["drift", "--descriptors", *(f"--{name}={parameters[name]}" for name in names if parameters.get(name))]
 
 
 def _why(parameters: Mapping[str, Any]) -> list[str]:

@@ -19,8 +19,8 @@ class DriftRow:
     `p_value` and `effect` are of the combined verdict, None when there was too little to say. `body` is JSON:
     `{"tests": [{"name", "statistic", "p_value", "effect", "meaning"}], "topics": [{"topic", "label", "level", "before",
     "after", "change_low", "change_high", "p_value", "contribution", "moved", "since", "since_days"}], "terms": [{"term",
-    "before", "after", "contribution"}], "turns": {"reference", "current"}, "descriptors": [{"name", "before", "after",
-    "unit"}]}`.
+    "before", "after", "contribution"}], "turns": {"reference", "current"}, "descriptors": [{"name", "before", "after", "unit",
+    "low", "high", "sure"}], "described": {"start", "end"}}`, the last the window that descriptors are compared with.
     """
 
     report_id: str

@@ -102,11 +102,12 @@ def test_descriptors_and_their_report_stay_on_the_machine(
     report = tmp_path / "deep" / "drift.html"
     found = analysed.done("drift", *WINDOWS, "--html", str(report), "--json").json
     described = {one["name"]: one for one in found["descriptors"]}
-    assert set(described) == {"message length", "reply length"}
+    assert {"message length", "reply length", "refusals"} <= set(described)
+    assert all(name.startswith("language ") for name in set(described) - {"message length", "reply length", "refusals"})
     assert described["message length"]["unit"] == "characters"
     assert 20 < described["message length"]["before"] < 60
     html = report.read_text()
-    assert "message length" in html and list(report.parent.iterdir()) == [report]
+    assert "message length" in html and "refusals" in html and list(report.parent.iterdir()) == [report]
     # Texts enter as lengths: no word of a message is in the report.
     assert not re.search(r"handlebar|spokes|ann@example", html)
     assert reached == [] and os.environ["DO_NOT_TRACK"]
@@ -117,9 +118,7 @@ def test_descriptors_are_those_of_the_pinned_window(built: Offmap, monkeypatch: 
     """The page asks in the second way."""
     described: list[Window] = []
 
-    def remember(
-        store: Store, settings: Settings, current: Window, reference: Window, *, html: Path | None
-    ) -> list[Any]:
+    def remember(store: Store, settings: Settings, current: Window, reference: Window) -> list[Any]:
         described.append(reference)
         return []
 

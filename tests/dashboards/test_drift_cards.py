@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from plotly.utils import PlotlyJSONEncoder
 
+from dashboards.components.descriptors import descriptors_card
 from dashboards.pages.drift import _carried, _mixes, _tests
 from monitor.settings import Settings
 from monitor.store import Store
@@ -121,3 +122,26 @@ def test_topics_that_moved_are_drawn_over_time(tab: Any, analysed_app: Offmap) -
         tab.goto(url + "/drift")
         tab.wait_for_selector("text=How it was tested")
         assert tab.locator("text=Since when").count() == 0, "no topic moved"
+
+
+def test_descriptors_are_a_table_and_sure_ones_are_marked() -> None:
+    found = row(0.5)
+    assert descriptors_card(found) == []
+    found.body["descriptors"] = [
+        {"name": "refusals", "before": 0.01, "after": 0.08, "unit": "share", "low": 0.04, "high": 0.1, "sure": True},
+        {
+            "name": f"language {HOSTILE}",
+            "before": 0.2,
+            "after": 0.2,
+            "unit": "share",
+            "low": -0.1,
+            "high": 0.1,
+            "sure": False,
+        },
+        # as they were kept before there were intervals
+        {"name": "latency", "before": 900.0, "after": 950.0, "unit": "ms"},
+    ]
+    drawn = shown(descriptors_card(found))
+    assert "Refusals" in drawn and "1.0%" in drawn and "+4.0 to +10.0 points \\u2731" in drawn
+    assert "Latency, ms" in drawn and "950" in drawn and "\\u202e" not in drawn and drawn.count(" \\u2731") == 1
+    assert "eval set" not in drawn

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor.service.duties import Duties
-from monitor.service.requests import KINDS, kept_of
+from monitor.service.requests import KINDS, command_of, kept_of
 from monitor.settings import Settings
 from monitor.store import Store
 from tests.store.conftest import NOON, make_turn
@@ -68,6 +68,10 @@ def test_no_sentence_is_kept(kind: str) -> None:
 def test_what_is_left_out_of_a_document_is_left_out_of_what_is_kept() -> None:
     assert kept_of("selftest", {"found": 0, "tested": 0}) == {"found": 0, "tested": 0, "hidden": []}
     assert kept_of("drift", {}) == {}
+
+
+def test_a_comparison_of_the_page_has_descriptors() -> None:
+    assert command_of("drift", {"against": "mine"}) == ["drift", "--descriptors", "--against=mine"]
 
 
 def test_a_turn_that_is_forgotten_while_it_is_looked_at_leaves_nothing(store: Store) -> None:
