@@ -297,6 +297,16 @@ def always_on_table(results: Results) -> str:
         + f"\n\nTurns until an alarm, the median of {results['replays']} replays, after 1,000 quiet turns; in the last column "
         f"from the first turn on. The budget is a false alarm in {results['budget_turns']:,} turns. A share is of the replays "
         "that saw it within 1,500 turns, where less than half did."
+        + "".join(_others(one) for one in results.get("others", ()))
+    )
+
+
+def _others(one: Results) -> str:
+    """Negative signals, and what comes after an accepted change."""
+    twice, thrice = (_delay(one[f"{times}_times_as_many_negatives"]["offmap"]) for times in (2, 3))
+    return (
+        f" {one['data']}, reference {one['reference']:,}: twice as many negative signals are told after {twice} turns, three times "
+        f"as many after {thrice}; after an accepted change a false alarm comes in {one['after_an_accepted_change']['run_length']:,}."
     )
 
 

@@ -279,10 +279,17 @@ def test_the_lookout_has_a_table_of_run_lengths_and_delays(tmp_path: Path) -> No
     row = {"data": "D", "reference": 1500, "null": {one: {"run_length": 9697} for one in methods}}
     for change in ("new_10%_after_1000", "new_20%_after_1000", "popular_20%_after_1000", "new_10%_after_0"):
         row[change] = {one: {"median": None if one == "plug_in" else 1278, "seen": 0.37} for one in methods}
-    (tmp_path / "always_on.json").write_text(json.dumps({"table": [row], "replays": 200, "budget_turns": 5000}))
+    told = {"offmap": {"median": 87, "seen": 1.0}}
+    other = {"data": "D", "reference": 1500, "2_times_as_many_negatives": told, "3_times_as_many_negatives": told}
+    other |= {"after_an_accepted_change": {"run_length": 11443}}
+    found = {"table": [row], "replays": 200, "budget_turns": 5000, "others": [other]}
+    (tmp_path / "always_on.json").write_text(json.dumps(found))
     shown = check.benchmark_section("always_on", tmp_path)
     assert "| D | 1,500 | offmap | 9,697 | 1,278 | 1,278 | 1,278 | 1,278 |" in shown
     assert "| D | 1,500 | e-detector, known rate | 9,697 | 37% | 37% | 37% | 37% |" in shown
+    assert (
+        "twice as many negative signals are told after 87 turns" in shown and "a false alarm comes in 11,443." in shown
+    )
 
 
 def test_alarms_have_a_table_of_false_ones_and_one_of_delays(tmp_path: Path) -> None:
