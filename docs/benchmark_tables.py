@@ -304,9 +304,10 @@ def always_on_table(results: Results) -> str:
 def _others(one: Results) -> str:
     """Negative signals, and what comes after an accepted change."""
     twice, thrice = (_delay(one[f"{times}_times_as_many_negatives"]["offmap"]) for times in (2, 3))
+    accepted = one["after_an_accepted_change"]["run_length"]
     return (
-        f" {one['data']}, reference {one['reference']:,}: twice as many negative signals are told after {twice} turns, three times "
-        f"as many after {thrice}; after an accepted change a false alarm comes in {one['after_an_accepted_change']['run_length']:,}."
+        f" {one['data']}, reference {one['reference']:,}: twice as many negative signals are told after {twice} turns, three "
+        f"times as many after {thrice}; after an accepted change a false alarm comes in {accepted:,}."
     )
 
 
