@@ -17,17 +17,28 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from always_on import BATCH, BUDGET, FIRST_SEED, NEGATIVE, ROOT, _given
 from coverage import Texts, data_folder, load_banking, load_clinc
+from drift import exact_interval
 
 from monitor.atlas.affinity import topic_graph
 from monitor.atlas.communities import leiden_communities
+from monitor.drift.comparison import compare_windows
 from monitor.drift.detector import Change, Detector
 from monitor.drift.explanation import LEAST_SINCE, Explanation, Kind, Side, explain
 from monitor.drift.landmarks import Landmarks, Placed
+from monitor.drift.look import Attribute, Look
+from monitor.records import Window
+from monitor.settings import DriftSettings, Settings
+from monitor.store import Store
+from monitor.store.atlases import AtlasRow, TopicRow
+from monitor.store.drift import DriftRow
+from monitor.store.runs import PublishedRun
 
 RESULT = ROOT / "benchmarks" / "results" / "mixes.json"
 SIZES = (1_500, 5_000)
@@ -294,9 +305,134 @@ def lookout_rows(texts: Texts, sizes: Sequence[int], replays: int, first: int, t
             tell(lookout_row(texts, size, scenario, right, worlds))
 
 
+WINDOW_REFERENCE, WINDOW_TURNS = 1_500, 400
+MONDAY = datetime(2026, 3, 2)
+LEVEL = 0.05
+
+
+def window_rows(texts: Texts, draws: int, first: int, tell: Callable[[dict], None]) -> None:
+    """The verdict over windows, through the product's own `compare_windows`: how often it is an alarm, and what it says."""
+    cases: list[tuple[str, Callable[[np.random.Generator, int], Windows]]] = [
+        ("nothing", lambda rng, intents: by_tenant(rng, intents, grows=False, new=0.0)),
+        ("tenant_grows", lambda rng, intents: by_tenant(rng, intents, grows=True, new=0.0)),
+        ("new_5%", lambda rng, intents: by_tenant(rng, intents, grows=False, new=0.05)),
+        ("new_5%_and_tenant_grows", lambda rng, intents: by_tenant(rng, intents, grows=True, new=0.05)),
+        ("weekend_of_2_days", lambda rng, intents: by_day(rng, intents, 2, new=0.0)),
+        ("ten_days_with_two_weekends", lambda rng, intents: by_day(rng, intents, 10, new=0.0)),
+        ("new_5%_in_ten_days", lambda rng, intents: by_day(rng, intents, 10, new=0.05)),
+        ("ten_days_compared_with_all", lambda rng, intents: by_day(rng, intents, 10, new=0.0, like=False)),
+    ]
+    for name, case in cases:
+        number = draws // 2 if "new" in name else draws  # a level takes more draws than a power
+        found = [window_draw(texts, case, seed) for seed in range(first, first + number)]
+        alarm = [one.alarm for one in found]
+        tell(
+            {
+                "data": texts.name,
+                "windows": name,
+                "draws": number,
+                "alarms": round(float(np.mean(alarm)), 3),
+                "interval_95": exact_interval(alarm),
+                "differs": round(float(np.mean([(one.p_value or 1) <= LEVEL for one in found])), 3),
+                "said_to_be_the_mix": round(float(np.mean([one.verdict.startswith("Other ") for one in found])), 3),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Conversations: intent, tenant, when (days since the Monday), and where the current window begins."""
+
+    asked: Asked
+    days: np.ndarray
+    begins: float
+    ends: float
+
+
+def by_tenant(rng: np.random.Generator, intents: int, *, grows: bool, new: float) -> Windows:
+    """Four weeks before and one week of which the smallest tenant has ten times as much, and all ask for something new."""
+    town = Town(intents, rng)
+    before = town.asked(WINDOW_REFERENCE)
+    after = tenant_grows(town, WINDOW_TURNS) if grows else town.asked(WINDOW_TURNS)
+    town.other(after, np.ones(WINDOW_TURNS, bool), new, 0)
+    days = np.concatenate([rng.random(WINDOW_REFERENCE) * 28, 28 + rng.random(WINDOW_TURNS) * 7])
+    return Windows(together(before, after), days, 28.0, 35.0)
+
+
+def by_day(rng: np.random.Generator, intents: int, length: int, *, new: float, like: bool = True) -> Windows:
+    """Four fifths of what is asked on Saturdays and Sundays is of ten intents of their own. The window ends on a Sunday; where
+    not `like`, the days before it are shuffled, so that none has its like."""
+    town = Town(intents, rng)
+    town.preferences[:] = town.preferences[0]
+    ends, number = 42.0, round(WINDOW_REFERENCE / 28 * length)
+    begins = ends - length
+    days = np.concatenate([begins - 28 + rng.random(WINDOW_REFERENCE) * 28, begins + rng.random(number) * length])
+    asked = town.asked(len(days))
+    weekend = (np.floor(days) % 7 >= 5) & (rng.random(len(days)) < 0.8)
+    asked.intent[weekend] = intents - 1 - rng.integers(10, size=weekend.sum())
+    town.other(asked, days >= begins, new, 0)
+    if not like:
+        days[:WINDOW_REFERENCE] = rng.permutation(days[:WINDOW_REFERENCE])
+    return Windows(asked, days, begins, ends)
+
+
+def together(one: Asked, other: Asked) -> Asked:
+    return Asked(*(np.concatenate([getattr(part, name) for part in (one, other)]) for name in _PARTS))
+
+
+def window_draw(texts: Texts, case: Callable[[np.random.Generator, int], Windows], seed: int) -> DriftRow:
+    rng = np.random.default_rng(seed)
+    labels = texts.labels.astype(str)
+    names = rng.permutation(np.unique(labels))
+    drawn = case(rng, len(names))
+    pools = {intent: np.flatnonzero(labels == names[intent]) for intent in np.unique(drawn.asked.intent).tolist()}
+    rows = np.array([rng.choice(pools[intent]) for intent in drawn.asked.intent.tolist()])
+    vectors, number = texts.vectors[rows], len(rows)
+    found = leiden_communities(topic_graph(vectors, k=15), resolutions=(0.0, 0.0, 0.0), seed=1)
+    middles, fines = int(found.middle.max()) + 1, int(found.fine.max()) + 1
+    topics = [TopicRow(f"m{one}", 1, None, f"m{one}", (), 1, 1, 99, 0.0, (), MONDAY) for one in range(middles)]
+    topics += [TopicRow(f"f{one}", 2, None, f"f{one}", (), 1, 1, 99, 0.0, (), MONDAY) for one in range(fines)]
+    created = np.int64(MONDAY.replace(tzinfo=UTC).timestamp() * 1e6) + (drawn.days * 86_400e6).astype(np.int64)
+    windows = [MONDAY + timedelta(days=one) for one in (drawn.begins - 28, drawn.begins, drawn.ends)]
+    end = windows[2]
+    hashes = [one.to_bytes(16, "big") for one in range(number)]
+    look = Look(
+        run=PublishedRun("r", "a", "p", end, MONDAY, end, (), "{}"),
+        atlas=AtlasRow("a", end, MONDAY, end, "mini", "text", "leiden", "{}", number, number, "f"),
+        report=None,
+        topics=topics,
+        gaps=[],
+        keys=np.arange(number, dtype=np.uint64),
+        hashes=hashes,
+        created=created,
+        conversation=np.arange(number),
+        user=np.arange(number),
+        fine=found.fine.astype(np.int64) + middles,
+        middle=found.middle.astype(np.int64),
+        covered=np.full(number, np.nan),
+        attributes={
+            name: Attribute(tuple(f"{name} {one}" for one in range(values.max() + 1)), values)
+            for name, values in drawn.asked.attributes().items()
+        },
+    )
+    settings = Settings(drift=DriftSettings(permutations=199, false_alarm=LEVEL))
+    with TemporaryDirectory() as folder, Store.open(f"{folder}/s.duckdb", threads=1, clock=lambda: end) as store:
+        store.vectors.append("mini", "text", hashes, vectors)
+        return compare_windows(
+            store,
+            settings,
+            look,
+            current=Window(windows[1], end),
+            reference=Window(windows[0], windows[1]),
+            clock=lambda: end,
+        )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replays", type=int, default=60)
+    parser.add_argument("--draws", type=int, default=60, help="of windows")
+    parser.add_argument("--part", choices=("lookout", "windows"), help="renew this part of the result only")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="below 1000: to choose by, not to report")
     parser.add_argument("--size", type=int, choices=SIZES, action="append", help="only references of so many")
     parser.add_argument("--only", choices=("CLINC150", "BANKING77"), help="one set of texts; nothing is written")
@@ -307,17 +443,24 @@ def main() -> int:
         "CLINC150": lambda: _given(folder / "clinc.npz", "CLINC150") if folder else load_clinc(data_folder()),
         "BANKING77": lambda: _given(folder / "banking.npz", "BANKING77") if folder else load_banking(data_folder()),
     }
-    result: dict = {"budget": BUDGET, "seeds_from": arguments.first_seed, "lookout": []}
+    result: dict = {"budget": BUDGET, "seeds_from": arguments.first_seed, "level": LEVEL, "lookout": [], "windows": []}
+    if arguments.part and RESULT.exists():
+        result |= json.loads(RESULT.read_text("utf-8")) | {arguments.part: []}
     started = time.process_time()
 
-    def tell(row: dict) -> None:
-        result["lookout"].append(row)
+    def tell(part: str, row: dict) -> None:
+        result[part].append(row)
         print(json.dumps(row), f"{time.process_time() - started:.0f} s", flush=True)
+        if not arguments.only:
+            RESULT.write_text(json.dumps(result, indent=2) + "\n")
 
     for name in [arguments.only] if arguments.only else loaders:
-        lookout_rows(loaders[name](), arguments.size or SIZES, arguments.replays, arguments.first_seed, tell)
-    if not arguments.only:
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+        texts, first = loaders[name](), arguments.first_seed
+        if arguments.part != "windows":
+            sizes = arguments.size or SIZES
+            lookout_rows(texts, sizes, arguments.replays, first, lambda row: tell("lookout", row))
+        if arguments.part != "lookout":
+            window_rows(texts, arguments.draws, first, lambda row: tell("windows", row))
     return 0
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc, xlogy
+from scipy.special import chdtrc, ndtri, xlogy
 
 from monitor.drift.bets import FAR
 
@@ -44,8 +44,9 @@ _RATHER_GREW = 1.5
 _TOGETHER = 2.0
 #: Within the values something else changed: so many standard deviations, the surest of some fifty kinds, and so much in shares.
 _SURELY_WITHIN, _WORTH_IT = 4.5, 0.02
-#: A new value carries it when the kind is so surely more frequent with it than without, or when so few come without.
-_SURELY_WITH, _FEW_WITHOUT = 2.4, 10
+#: A new value carries what grew by so many standard deviations, when the kind is more frequent with it than without by a chance
+#: of no more than this over all new values of so many conversations, or when so few come without.
+_SURELY_GREW, _BY_CHANCE, _FEW_WITH, _FEW_WITHOUT = 2.0, 0.008, 5, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,17 +279,20 @@ def _by_new(
     candidates = [0] + ([kinds.index(_FAR_ANYWHERE)] if kinds[0].family == "novelty" and kinds[0].topic >= 0 else [])
     usual, now, _ = table.kind_shares()
     _, since = table.shares
+    grew = table.together.surely()
+    asked = int((~table.known[:-1] & (table.since.sum(axis=1)[:-1] >= _FEW_WITH)).sum())
+    surely = -float(ndtri(_BY_CHANCE / max(asked, 1)))
     best: tuple[float, int] | None = None
     for kind in candidates:
         growth = now[kind] - usual[kind]
-        if growth <= 0:
+        if growth <= 0 or grew[kind] < _SURELY_GREW:
             continue
         rates = table.hits_since[:, :, kind].sum(axis=1) / np.maximum(table.since.sum(axis=1), 1.0)
         parts = np.where(table.known, 0.0, since * (rates - usual[kind])) / growth
         parts[-1] = 0.0  # that a value is not named any more is no new value
         value = int(parts.argmax())
         sure = _surely_with(numbers == value, hits[:, kind]) if parts[value] >= _MOST_OF_IT else 0.0
-        if sure >= _SURELY_WITH and (best is None or sure > best[0]):
+        if sure >= surely and (best is None or sure > best[0]):
             best = sure, value
     return (best[0], replace(_explanation(attribute, table, best[1]), new=True)) if best else None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,17 @@ def test_a_new_version_that_has_nothing_to_do_with_it_is_not_named(town: Town) -
 
     alert = watched(town, step)
     assert alert.title == "New subjects" and "v2" not in alert.content.text
+
+
+def test_a_state_of_an_earlier_version_is_explained_too(town: Town) -> None:
+    row = town.store.lookouts.read()
+    assert row is not None and row.state["usual_since"] < row.pinned_at.replace(tzinfo=UTC).timestamp()
+    town.store.lookouts.write(
+        replace(row, state={name: one for name, one in row.state.items() if name != "usual_since"})
+    )
+    assert watched(town, lambda: town.ask(50, TENFOLD)).subject == "mix"
+    row = town.store.lookouts.read()
+    assert row is not None and row.state["usual_since"] == row.since.replace(tzinfo=UTC).timestamp()
 
 
 def test_killed_at_the_alarm_it_tells_the_same_once(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

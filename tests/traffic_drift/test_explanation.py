@@ -121,3 +121,16 @@ def test_too_little_says_nothing() -> None:
     )
     alone = {"tenant": np.zeros(300, np.int64)}, {"tenant": np.full(5, -1)}
     assert why(side(before.topics, before.bins, alone[0]), side(since.topics, since.bins, alone[1])) is None
+
+
+def test_of_many_rare_values_none_is_named_by_chance() -> None:
+    named = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        before, since = asked(rng, 1_500, USUAL), asked(rng, 250, USUAL, more=0.15)
+        sides = [
+            side(one.topics, one.bins, {"tenant": np.minimum(rng.geometric(0.02, len(one)), 300)})
+            for one in (before, since)
+        ]
+        named += why(*sides) is not None
+    assert named <= 1
