@@ -139,7 +139,7 @@ def explain(before: Side, since: Side, kind: Kind, *, topics: int, fresh: int) -
         table = _Table.of(before, since, name, hits)
         of_last = _Table.of(before, last, name, (hits[0], hits_of_last))
         mixes.append(_by_mix(name, table, of_last, kinds, level))
-        new.append(_by_new(name, of_last, kinds, last.attributes[name], hits_of_last))
+        new.append(_by_new(name, of_last, kinds, since.attributes[name], hits[1]))
     by_mix = [one for one in mixes if one is not None]
     if by_mix:
         return min(by_mix, key=lambda one: one[0])[1]
@@ -303,8 +303,10 @@ def _surely_with(with_it: NDArray[np.bool_], hits: NDArray[np.float64]) -> float
     first = int(with_it.argmax())
     with_it, hits = with_it[first:], hits[first:]
     number, rest = int(with_it.sum()), int((~with_it).sum())
-    if rest < _FEW_WITHOUT:
-        return float("inf") if number >= 2 * _FEW_WITHOUT else 0.0
+    if rest < _FEW_WITHOUT and number >= 2 * _FEW_WITHOUT:
+        return float("inf")
+    if not rest or not number:
+        return 0.0
     rate = float(hits.mean())
     deviation = np.sqrt(rate * (1 - rate) * (1 / number + 1 / rest))
     return float((hits[with_it].mean() - hits[~with_it].mean()) / max(deviation, 1e-12))
