@@ -314,7 +314,7 @@ def test_another_mix_of_tenants_is_told_from_new_behaviour(store: Store, grows: 
     else:
         assert found.verdict.startswith("Other tenants make up the traffic between"), found.verdict
         assert "us 62% of it (21% before)" in found.verdict
-        assert found.verdict.endswith("Within each of them people ask what they asked before.")
+        assert found.verdict.endswith("Within each of them nothing changed beyond chance.")
 
 
 def test_a_prompt_version_that_is_new_is_said_and_explains_nothing(store: Store) -> None:
