@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 
 from monitor.alerts.budget import MONTH, lookout_limit
 from monitor.alerts.lookouts import Seen, changed
+from monitor.alerts.reasons import least_users, reason
 from monitor.clock import Clock
 from monitor.drift.bets import FAR
+from monitor.drift.conversations import Conversations
 from monitor.drift.detector import FAMILIES, FEWEST, Change, Detector
+from monitor.drift.explanation import LEAST_SINCE
 from monitor.drift.landmarks import Landmarks, Placed
 from monitor.drift.rhythm import LEAST_HOURS, Rhythm
 from monitor.drift.seasons import hour_of_week
@@ -47,8 +50,8 @@ _LEAST_RUN = 1_000
 _PAUSE = timedelta(days=1)
 _EXAMPLES = 3
 #: What stands in the state beside the detector's, for as long as the reference does: which season each hour of the week is in,
-#: in the calendar of which zone, and how many hours the reference spans.
-_OF_REFERENCE = ("season_of_hour", "zone", "hours")
+#: in the calendar of which zone, and how many hours the reference spans; and since when what comes says what is usual.
+_OF_REFERENCE = ("season_of_hour", "zone", "hours", "usual_since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +108,6 @@ def _rhythm_words(row: LookoutRow) -> str:
     return " What is asked differs by the hour of the week, so like hours are compared." if seasons > 1 else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Conversations:
-    """Conversations in the order in which they began: where each lies, and whether a reply of it failed.
-
-    `first` are the keys of their first turns with a subject.
-    """
-
-    keys: NDArray[np.uint64]
-    began: Sequence[datetime]
-    first: NDArray[np.uint64]
-    novelty: NDArray[np.float64]
-    topics: NDArray[np.int64]
-    negative: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-
 class Lookout:
     """Looks at what has come since the last time. One a store: the process that leads has it."""
 
@@ -158,7 +143,7 @@ class Lookout:
         marks = self._landmarks(row, atlas)
         if marks is None:  # all of it was forgotten
             return self._pin(atlas, now, until, None)
-        return self._take(atlas, row, self._read(atlas, turns, marks), until)
+        return self._take(atlas, row, self._read(atlas, turns, marks), marks, until)
 
     def _usual(self, row: LookoutRow) -> bool:
         """Whether nothing is in suspense: a reference that is pinned anew would take up a change that is under way."""
@@ -173,7 +158,7 @@ class Lookout:
         """Months of evidence that are an alarm."""
         return lookout_limit(self._settings)
 
-    def _take(self, atlas: AtlasRow, row: LookoutRow, coming: _Conversations, until: datetime) -> str:
+    def _take(self, atlas: AtlasRow, row: LookoutRow, coming: Conversations, marks: Landmarks, until: datetime) -> str:
         detector, edges = Detector.from_state(row.state), np.array(row.edges)
         known = {name: row.state[name] for name in _OF_REFERENCE if name in row.state}
         seasons = Rhythm.of_list(known.get("season_of_hour")).of_hour[
@@ -198,8 +183,11 @@ class Lookout:
             if sum(float(one[0]) for one in detector.evidence().values()) >= self.limit:
                 change = detector.change()
                 examples = self._examples(change, coming, bins, at)
-                told.append(changed(self._seen(atlas, row, change, examples, watched, since), self._clock()))
+                seen = self._seen(atlas, row, change, examples, watched, since)
+                seen = self._explained(atlas, replace(row, state=known, since=since), seen, marks, began, until)
+                told.append(changed(seen, self._clock()))
                 detector, since, watched = detector.restarted(), began, 0
+                known["usual_since"] = _seconds(began)
         row = replace(
             row,
             after=until,
@@ -224,12 +212,11 @@ class Lookout:
         watched: int,
         since: datetime,
     ) -> Seen:
-        least = max(self._settings.alerts.min_users, self._settings.atlas.min_users)
-        labels = {one.topic_id: one.label for one in self._store.atlases.topics(atlas.atlas_id) if one.users >= least}
+        labels = self._labels(atlas)
         topic = row.topics[change.topic] if change.topic >= 0 else ""
         return Seen(
             change=change,
-            began=datetime.fromtimestamp(change.since, UTC).replace(tzinfo=None),
+            began=_from_seconds(change.since),
             topic=topic if topic in labels else "",
             label=labels.get(topic, ""),
             per_month=self._settings.drift.false_alarms_per_month,
@@ -238,7 +225,42 @@ class Lookout:
             examples=examples,
         )
 
-    def _examples(self, change: Change, coming: _Conversations, bins: NDArray[np.int64], at: int) -> tuple[int, ...]:
+    def _explained(
+        self, atlas: AtlasRow, row: LookoutRow, seen: Seen, marks: Landmarks, last: datetime, until: datetime
+    ) -> Seen:
+        """With why: whether other tenants, languages, models or prompt versions explain it. Asked at an alarm only."""
+        usual_since = row.state.get("usual_since")
+        start = row.since if row.alarms else row.pinned_at - _REFERENCE  # of an earlier version, which did not note it
+        if usual_since is not None:
+            start = _from_seconds(usual_since)
+        turns = self._turns(atlas, None, until, since=start)
+        turns = turns.filter(pc.less_equal(turns.column("began_at"), pa.scalar(last, pa.timestamp("us"))))
+        border = pa.scalar(_border(turns.filter(turns.column("subject")), seen.began), pa.timestamp("us"))
+        recent = pc.greater_equal(turns.column("began_at"), border)
+        parts = [_drawn(turns.filter(one)) for one in (pc.invert(recent), recent)]
+        if not all(pc.any(one.column("subject")).as_py() for one in parts):
+            return seen
+        before, since = (self._read(atlas, one, marks) for one in parts)
+        seasons = Rhythm.of_list(row.state.get("season_of_hour")).of_hour
+        of_hour = [seasons[_hours(one.began, row.state.get("zone", self._zone))] for one in (before, since)]
+        because = reason(
+            self._store,
+            self._settings,
+            seen.change,
+            (before, since),
+            (of_hour[0], of_hour[1]),
+            edges=np.array(row.edges),
+            topics=[self._labels(atlas).get(one, "") for one in row.topics],
+            fresh=sum(one >= seen.began for one in since.began),
+        )
+        return replace(seen, because=because)
+
+    def _labels(self, atlas: AtlasRow) -> dict[str, str]:
+        """Of the topics that users enough know, by id."""
+        topics, least = self._store.atlases.topics(atlas.atlas_id), least_users(self._settings)
+        return {one.topic_id: one.label for one in topics if one.users >= least}
+
+    def _examples(self, change: Change, coming: Conversations, bins: NDArray[np.int64], at: int) -> tuple[int, ...]:
         """Of those that came together: the farthest of what is far, or else the latest of what changed."""
         since = np.array([_seconds(one) >= change.since for one in coming.began[: at + 1]], bool)
         if change.family == "novelty":
@@ -276,8 +298,11 @@ class Lookout:
             np.stack([placed.among(one).counts(edges, len(names)) for one in of_season], axis=1),
             np.array([[usual.negative[one].sum() for one in of_season]], np.float64),
         )
+        usual_since = (
+            min(one for one, kept in zip(usual.began, since.tolist(), strict=True) if kept) if since.any() else until
+        )
         if not detector.betting[0]:
-            detector = detector.restarted()
+            detector, usual_since = detector.restarted(), until
         row = LookoutRow(
             pinned_at=now,
             encoder=atlas.encoder,
@@ -292,7 +317,12 @@ class Lookout:
             topics=tuple(names),
             evidence=dict.fromkeys(FAMILIES, 0.0),
             state=detector.state()
-            | {"season_of_hour": rhythm.of_hour.tolist(), "zone": self._zone, "hours": round(hours, 1)},
+            | {
+                "season_of_hour": rhythm.of_hour.tolist(),
+                "zone": self._zone,
+                "hours": round(hours, 1),
+                "usual_since": _seconds(usual_since),
+            },
         )
         reference = pa.table(
             {"turn_key": subjects.column("turn_key").combine_chunks(), "topic": pa.array(topics, pa.int64())}
@@ -333,7 +363,7 @@ class Lookout:
             environments=self._settings.analysis.environments,
         )
 
-    def _read(self, atlas: AtlasRow, turns: pa.Table, marks: Landmarks) -> _Conversations:
+    def _read(self, atlas: AtlasRow, turns: pa.Table, marks: Landmarks) -> Conversations:
         """The conversations that have a turn with a subject."""
         subjects = turns.filter(turns.column("subject"))
         of = subjects.column("conversation_key").to_numpy().astype(np.uint64)
@@ -342,7 +372,7 @@ class Lookout:
         order = np.argsort(first)
         began = values(subjects, "began_at")
         failed = self._failed(turns)
-        return _Conversations(
+        return Conversations(
             keys[order],
             [began[row] for row in first[order].tolist()],
             subjects.column("turn_key").to_numpy().astype(np.uint64)[first[order]],
@@ -381,5 +411,17 @@ def _hours(moments: Sequence[datetime], zone: str) -> NDArray[np.int64]:
     return hour_of_week(np.array(moments, "datetime64[us]").astype(np.int64), zone)
 
 
+def _border(turns: pa.Table, began: datetime) -> datetime:
+    """Since when who asks is looked at: since the change, or earlier where few conversations came since."""
+    latest: list[datetime] = sorted(
+        values(turns.group_by("conversation_key").aggregate([("began_at", "min")]), "began_at_min")
+    )[-LEAST_SINCE:]
+    return min([began, *latest[:1]])
+
+
 def _seconds(at: datetime) -> float:
     return at.replace(tzinfo=UTC).timestamp()
+
+
+def _from_seconds(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

@@ -22,7 +22,7 @@ from monitor.drift.mix import Mix, dated, like_strata, mixes
 from monitor.drift.onset import topic_onset
 from monitor.drift.pool import DriftResult, pooled
 from monitor.drift.sample import Sample, thinned
-from monitor.drift.seasons import HOURS_OF_WEEK, hour_of_week, hours_between
+from monitor.drift.seasons import DAY, HOUR, hour_of_week, like_hours
 from monitor.drift.shares import ShareChange, share_changes
 from monitor.drift.statement import Statement
 from monitor.drift.verdict import WEIGHTS, combined
@@ -48,6 +48,9 @@ _MOST_TURNS = 20_000
 #: Without a topic that moved, a change is worth an alarm from this share of turns on that changed topic.
 _LEAST_EFFECT = 0.05
 
+#: Hours of the week are alike when so much of them would be kept: a change of the clock makes an odd one.
+_NEARLY_LIKE = 0.98
+
 #: Words that a comparison names.
 _WORDS = 12
 
@@ -58,7 +61,7 @@ _MOST_OF_IT = 0.5
 @dataclass(frozen=True, slots=True)
 class _Compared:
     """The samples, where their turns stand in the look (none for eval items), and how the reference is called. `like` says that
-    only the reference's like hours are compared; `items` are the texts of an eval set."""
+    of the reference only like hours of the week are compared; `items` are the texts of an eval set."""
 
     reference: Sample
     current: Sample
@@ -111,9 +114,10 @@ def compare_windows(
     The tests of `monitor.drift.family`, those on request that are named in `also` too, with permutations of whole
     conversations, and one verdict of them. It is an alarm at `drift.false_alarm` when the change has a size too: a topic that
     moved by `drift.min_change`, or one turn in twenty that changed topic; and when it is no other mix of tenants, languages,
-    models or prompt versions alone. A window shorter than a week is compared with the same hours of the week. The same
-    comparison of the same run has the same result and id. `PINNED` as `against` is the window of `drift.pinned`. Raises
-    `UsageError` for an eval set that was never encoded, and where nothing is pinned.
+    models or prompt versions alone. A window is compared with as much of each hour of the week: a Monday with Mondays, and ten
+    days with twice as much of the weekdays that they hold twice. The same comparison of the same run has the same result and
+    id. `PINNED` as `against` is the window of `drift.pinned`. Raises `UsageError` for an eval set that was never encoded, and
+    where nothing is pinned.
     """
     current, usual = default_windows(look, settings, clock, current)
     rng = np.random.default_rng(settings.atlas.seed)
@@ -228,18 +232,47 @@ def _windows(
     settings: Settings,
     rng: np.random.Generator,
 ) -> _Compared:
-    """Two windows; of the reference only the hours of the week that the current one has, where there are any."""
-    zone = settings.analysis.time_zone
-    hours = hours_between(microseconds(current.start), microseconds(current.end), zone)
+    """Two windows; of the reference so much of each hour of the week as the current one has, where there is enough of it."""
     inside = _inside(look, reference)
-    like = np.zeros(0, np.int64)
-    if len(hours) < HOURS_OF_WEEK:
-        like = inside[np.isin(hour_of_week(look.created[inside], zone), hours)]
-    matched = len(like) >= settings.drift.min_turns
+    like = _like(look, inside, current, reference, settings.analysis.time_zone, rng)
+    matched = len(like) >= settings.drift.min_turns and len(like) < len(inside)
     before = thinned(like if matched else inside, look.conversation, _MOST_TURNS, rng)
     after = _rows(look, current, rng)
     reference_sample, current_sample = (_sample(store, look, rows) for rows in (before, after))
     return _Compared(reference_sample, current_sample, (before, after), name, reference, matched)
+
+
+def _like(
+    look: Look, inside: NDArray[np.int64], current: Window, reference: Window, zone: str, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Rows of the reference with the current window's mix of hours of the week; all where they are alike already.
+
+    Of an hour that there is too much of, every so manieth conversation is kept, in random order.
+    """
+    if not len(inside):
+        return inside
+    # Before the first day of the log and after the last hour nothing could come.
+    first, last = int(look.created.min()) // DAY * DAY, (int(look.created.max()) // HOUR + 1) * HOUR
+    now, before = (
+        (max(microseconds(one.start), first), min(microseconds(one.end), last)) for one in (current, reference)
+    )
+    keep = like_hours(now, before, zone)
+    if keep.mean() >= _NEARLY_LIKE:
+        return inside
+    hours = hour_of_week(look.created[inside], zone)
+    part = keep[hours]
+    if not np.isin(part, (0.0, 1.0)).all():
+        names, of_turns = np.unique(look.conversation[inside], return_inverse=True)
+        most, hour = np.zeros(len(names)), np.zeros(len(names), np.int64)
+        np.maximum.at(most, of_turns, part)
+        np.maximum.at(hour, of_turns, hours)
+        order = np.lexsort((rng.random(len(names)), hour, most))
+        steps = np.concatenate([[0.0], np.cumsum(most[order])]) + rng.random()
+        chosen = np.empty(len(names), bool)
+        chosen[order] = np.diff(np.floor(steps)) > 0
+        part = np.where(chosen[of_turns], part, 0.0)
+    found: NDArray[np.int64] = inside[part > 0]
+    return found
 
 
 def _inside(look: Look, window: Window) -> NDArray[np.int64]:

@@ -8,20 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DAY",
     "HOUR",
     "HOURS_OF_WEEK",
     "LEAST_DAYS",
     "calendar_day",
     "hour_of_week",
-    "hours_between",
+    "like_hours",
     "weekday",
     "without_weekdays",
 ]
 
 HOURS_OF_WEEK = 168
 
-#: Microseconds.
+#: In microseconds.
 HOUR = 3_600_000_000
+DAY = 24 * HOUR
+
+#: The hour of the week that the current window has most of, less the few oddest ones.
+_NEARLY_ALL = 0.98
 
 #: A weekday's factor counts as much as this many expected conversations of evidence that weekdays do not matter.
 _PRIOR = 10.0
@@ -36,10 +41,27 @@ def hour_of_week(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
     return (_local_hours(moments, zone) + 3 * 24) % HOURS_OF_WEEK
 
 
-def hours_between(start: int, end: int, zone: str) -> NDArray[np.int64]:
-    """The hours of the week that a time from `start` to `end` touches, in order; microseconds since 1970 in UTC."""
-    hours = np.arange(start // HOUR, -(-end // HOUR), dtype=np.int64)[:HOURS_OF_WEEK]
-    return np.unique(hour_of_week(hours * HOUR, zone))
+def like_hours(current: tuple[int, int], reference: tuple[int, int], zone: str) -> NDArray[np.float64]:
+    """What part of the reference to keep in each hour of the week [168], for it to hold as much of each as the current window
+    does: ten days hold two Mondays and one Thursday, so of four of each all Mondays and two Thursdays. Nought where the current
+    window has no such hour. Starts and ends in microseconds since 1970 in UTC.
+    """
+    now, before = (_lengths(*one, zone) for one in (current, reference))
+    wanted = np.divide(now, before, out=np.zeros(HOURS_OF_WEEK), where=before > 0)
+    there = wanted[wanted > 0]
+    # An hour that a change of the clock took from the reference would have all others thinned: it stays a little short.
+    whole = np.quantile(there, _NEARLY_ALL, method="higher") if len(there) else 1.0
+    found: NDArray[np.float64] = np.minimum(wanted / whole, 1.0)
+    return found
+
+
+def _lengths(start: int, end: int, zone: str) -> NDArray[np.float64]:
+    """How many of each hour of the week [168] a time from `start` to `end` holds, parts counted as parts."""
+    hours = np.arange(start // HOUR, max(-(-end // HOUR), start // HOUR), dtype=np.int64)
+    parts = (np.minimum((hours + 1) * HOUR, end) - np.maximum(hours * HOUR, start)) / HOUR
+    found = np.zeros(HOURS_OF_WEEK)
+    np.add.at(found, hour_of_week(hours * HOUR, zone), parts)
+    return found
 
 
 def calendar_day(moments: NDArray[np.int64], zone: str) -> NDArray[np.int64]:

@@ -78,7 +78,7 @@ class Statement:
         if mix is not None and within is not None and within > level:
             return (
                 f"Other {_PLURAL[mix.attribute]} make up the traffic {self._between} ({self._sizes}): {_values(mix)}. "
-                f"Within each of them people ask what they asked before."
+                f"Within each of them nothing changed beyond chance."
             )
         if effect is None:
             return f"The traffic differs {self._between}, and without topics nothing says by how much ({self._sizes})."

@@ -23,6 +23,9 @@ _EVER = datetime(1900, 1, 1)
 #: Turns of the reference, and the place of each one's topic in the row's `topics`.
 REFERENCE = pa.schema([pa.field("turn_key", KEY), pa.field("topic", pa.int64())])
 
+#: Columns whose values begin on some day; a language may be what was found.
+_SAID = ("tenant", "model", "prompt_version")
+
 #: An atlas gives near copies the hash of the text that stands for them: what a turn says itself is in `turn_texts`.
 #: Floods count: an atlas finds them when it is fitted, and not among the turns that come later.
 _CONVERSATIONS = """
@@ -134,6 +137,15 @@ class Lookouts:
         span = [after or _EVER, until]
         parameters = [*span, *chosen, *span, since or _EVER, atlas.recipe, atlas.atlas_id, minutes, *chosen]
         return self._database.query(_CONVERSATIONS.format(traffic=condition), parameters)
+
+    def first_seen(self, attribute: str, value: str, environments: Sequence[str]) -> datetime | None:
+        """When the first turn of the traffic with this tenant, model or prompt version came."""
+        assert attribute in _SAID
+        condition, chosen = traffic(None, environments)
+        found: datetime | None = self._database.value(
+            f"SELECT min(created_at) FROM turns WHERE {attribute} = ? AND {condition}", [value, *chosen]
+        )
+        return found
 
     def feedback(self, keys: Sequence[int]) -> pa.Table:
         """turn_key, feedback_score and created_at of the scores that came later for these turns, the last one last."""

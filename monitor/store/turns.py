@@ -104,6 +104,14 @@ class Turns:
             f"SELECT {', '.join(names)} FROM turns WHERE {condition} ORDER BY turn_key", parameters
         )
 
+    def some(self, keys: NDArray[np.uint64], columns: Sequence[str]) -> pa.Table:
+        """The turns with these keys that are there, as a table ordered by `turn_key`."""
+        names = _checked(columns)
+        return self._database.query(
+            f"SELECT {', '.join(names)} FROM turns SEMI JOIN asked USING (turn_key) ORDER BY turn_key",
+            asked=_keys(keys.tolist()),
+        )
+
     def fetch(self, keys: Sequence[int]) -> list[Turn]:
         """Whole turns in the order asked; unknown keys are left out."""
         found = self._rows(set(keys))

@@ -42,7 +42,7 @@ class Shop:
         self.waiting: list[Turn] = []
         self.assigner = Assigner(store, HashingEncoder(), settings)
 
-    def talk(self, text: str, *replies: str, minutes: float = 1, score: float | None = None) -> None:
+    def talk(self, text: str, *replies: str, minutes: float = 1, score: float | None = None, **fields: str) -> None:
         self.number += 1
         self.clock.wait(minutes * 60)
         words = " ".join(self.rng.choice(ADDED, 2, replace=False))
@@ -56,6 +56,7 @@ class Shop:
                 turn_index=place,
                 user_id=f"u{self.number % 50}",
                 feedback_score=score,
+                **fields,  # type: ignore[arg-type]
             )
             for place, one in enumerate(said)
         ]

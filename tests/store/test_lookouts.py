@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 
 from monitor.store import Store
@@ -98,3 +99,18 @@ def test_scores_that_came_later_the_last_one_last(store: Store) -> None:
     store.events.append([feedback("a0", score, minutes) for minutes, score in later])
     assert [row["feedback_score"] for row in store.lookouts.feedback([turn.key]).to_pylist()] == [1.0, -1.0]
     assert store.lookouts.feedback([1]).num_rows == 0
+
+
+def test_when_a_value_was_first_seen(store: Store) -> None:
+    turns = [
+        make_turn("a", prompt_version="v1"),
+        make_turn("b", prompt_version="v2", created_at=NOON + timedelta(days=2)),
+        make_turn("c", prompt_version="v2", created_at=NOON + timedelta(days=1)),
+        make_turn("d", prompt_version="v2", environment="staging"),
+    ]
+    store.turns.append(turns)
+    assert store.lookouts.first_seen("prompt_version", "v2", ["production"]) == NOON + timedelta(days=1)
+    assert store.lookouts.first_seen("prompt_version", "v3'; DROP TABLE turns", ["production"]) is None
+    found = store.turns.some(np.array([turns[1].key, turns[0].key, 7], np.uint64), ("turn_key", "prompt_version"))
+    by_key = {row["turn_key"]: row["prompt_version"] for row in found.to_pylist()}
+    assert by_key == {turns[0].key: "v1", turns[1].key: "v2"} and list(by_key) == sorted(by_key)

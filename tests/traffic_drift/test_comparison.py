@@ -315,7 +315,7 @@ def test_another_mix_of_tenants_is_told_from_new_behaviour(store: Store, grows: 
     else:
         assert found.verdict.startswith("Other tenants make up the traffic between"), found.verdict
         assert "us 62% of it (21% before)" in found.verdict
-        assert found.verdict.endswith("Within each of them people ask what they asked before.")
+        assert found.verdict.endswith("Within each of them nothing changed beyond chance.")
 
 
 def test_a_prompt_version_that_is_new_is_said_and_explains_nothing(store: Store) -> None:
@@ -387,6 +387,37 @@ def test_a_day_is_compared_with_its_like(store: Store) -> None:
     found = compare_windows(store, settings(min_turns=60, reference_days=6), look, current=window, clock=clock)
     assert not found.body["like_hours"]
     assert found.alarm
+
+
+def test_ten_days_are_compared_with_as_many_of_each_weekday(store: Store) -> None:
+    """Sundays ask about something else, and ten days hold two of them: a fifth of the days, where a week has a seventh."""
+    rng = np.random.default_rng(0)
+    days = np.repeat(np.arange(35), 60)
+    sunday = (microseconds(START) // DAY + days + 3) % 7 == 6
+    usual, rest = draw(rng, len(days)), draw(rng, len(days), 1, grown(0.9))
+    both = Sample(
+        np.where(sunday[:, None], rest.vectors, usual.vectors),
+        np.where(sunday, rest.topics, usual.topics),
+        usual.conversations // 2,  # whole conversations are drawn
+    )
+    created = microseconds(START) + days * DAY + np.tile(np.arange(60) // 2 * DAY // 30, 35)
+    look = look_of(both, store_vectors(store, both), created)
+    last = max(day for day in range(35) if (START + timedelta(days=day)).weekday() == 6) + 1
+    window = Window(START + timedelta(days=last - 10), START + timedelta(days=last))
+    found = compare_windows(store, settings(reference_days=21), look, current=window, clock=clock)
+    assert not found.alarm, found.verdict
+    assert found.body["like_hours"] and "turns, the same hours of the week" in found.verdict
+    # Of 19 days before: both Fridays and Saturdays, two Sundays of three, and one of three of each other weekday.
+    assert found.body["turns"]["reference"] == pytest.approx(60 * 10, abs=4)
+    again = compare_windows(store, settings(reference_days=21), look, current=window, clock=clock)
+    assert again.p_value == found.p_value
+    # Of five days before too few are left, and all are compared.
+    found = compare_windows(store, settings(reference_days=5, min_turns=200), look, current=window, clock=clock)
+    assert not found.body["like_hours"] and found.body["turns"]["reference"] == 300
+    # Whole weeks are compared with whole weeks as they are.
+    week = Window(START + timedelta(days=28), START + timedelta(days=35))
+    found = compare_windows(store, settings(), look, current=week, clock=clock)
+    assert not found.body["like_hours"] and found.body["turns"]["reference"] == 28 * 60
 
 
 def test_a_pinned_reference_stays(store: Store) -> None:

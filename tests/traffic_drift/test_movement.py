@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from monitor.drift.movement import Counts, movements
-from monitor.drift.seasons import HOURS_OF_WEEK, hour_of_week, without_weekdays
+from monitor.drift.seasons import HOURS_OF_WEEK, hour_of_week, like_hours, without_weekdays
 
 TOPICS = 20
 DAYTIME = 1 + 0.8 * np.sin(2 * np.pi * (np.arange(HOURS_OF_WEEK) % 24) / 24)
@@ -93,6 +93,47 @@ def test_a_topic_that_nobody_has_is_left_out() -> None:
 def test_hours_of_the_week(moment: str, zone: str, hour: int) -> None:
     then = int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1e6)
     assert hour_of_week(np.array([then]), zone).tolist() == [hour]
+
+
+def moment(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1e6)
+
+
+def kept(current: tuple[str, str], reference: tuple[str, str], zone: str = "UTC") -> NDArray[np.float64]:
+    """By weekday and hour [7, 24]."""
+    spans = [(moment(start), moment(end)) for start, end in (current, reference)]
+    return like_hours(spans[0], spans[1], zone).reshape(7, 24)
+
+
+FOUR_WEEKS = ("2026-03-02", "2026-03-30")  # from a Monday on
+
+
+def test_as_much_of_each_hour_of_the_week() -> None:
+    # Whole weeks from the middle of an hour to the middle of an hour are whole weeks.
+    assert (kept(("2026-03-30T13:37", "2026-04-06T13:37"), FOUR_WEEKS) == 1).all()
+    ten = kept(("2026-03-30", "2026-04-09"), FOUR_WEEKS)  # three days twice, four days once
+    assert (ten[:3] == 1).all() and (ten[3:] == 0.5).all()
+    monday = kept(("2026-03-30", "2026-03-31"), FOUR_WEEKS)
+    assert (monday[0] == 1).all() and not monday[1:].any()
+    part = kept(("2026-03-30T10:00", "2026-03-30T13:15"), FOUR_WEEKS)[0]
+    assert part[10:14] == pytest.approx([1, 1, 1, 0.25]) and part.sum() == pytest.approx(3.25)
+    # A reference that is no whole week is weighed too.
+    assert kept(("2026-03-30", "2026-04-06"), ("2026-03-20", "2026-03-30"))[:, 0].tolist() == [
+        1,
+        1,
+        1,
+        1,
+        0.5,
+        0.5,
+        0.5,
+    ]
+
+
+def test_an_hour_that_the_clock_took_does_not_thin_the_others() -> None:
+    found = kept(("2026-03-30", "2026-04-06"), FOUR_WEEKS, "Europe/Berlin")
+    # Only a fifth Monday at one o'clock, on the last day in summer time, is one too many.
+    assert found[0, 1] == pytest.approx(0.8) and (found == 1).sum() == 167
+    assert not kept(("2026-03-30", "2026-03-31"), ("2026-03-24", "2026-03-25")).any()  # no such day before
 
 
 def test_weekdays_are_taken_out_and_a_rise_stays() -> None:
