@@ -139,7 +139,7 @@ def moved(
         "said_again": ", ".join(ways),
         "where": place,
         "texts_added": round(float(np.mean(left, axis=0)[0]), 1),
-        "of_them_not_left_out": round(float(np.mean(left, axis=0)[1]), 1),
+        "of_them_that_count": round(float(np.mean(left, axis=0)[1]), 1),
     }
     for name, some in found.items():
         for place_, what in enumerate(("traffic", "interval", "topics")):
