@@ -21,6 +21,9 @@ _MARKS = ".,;:!?…¡¿\"“”„«»‘’'`()[]{}。，、！？；："
 #: In a text of fewer letters one of them is a word; in one of more letters or words a slip moves no cosine much.
 _LEAST_LETTERS, _MOST_LETTERS, _MOST_WORDS = 10, 200, 40
 
+#: Of texts that come before what they have a word more than, so many are known.
+_MOST_LONGER = 50
+
 #: A text of fewer words is not what is left of another.
 _LEAST_WORDS = 2
 
@@ -86,7 +89,9 @@ class _Known:
         for one in said.letters:
             self.letters.setdefault(one, row)
         for one in said.shorter:
-            self.shorter.setdefault(one, []).append(row)
+            rows = self.shorter.setdefault(one, [])
+            if len(rows) < _MOST_LONGER:
+                rows.append(row)
 
 
 @dataclass(frozen=True, slots=True)
