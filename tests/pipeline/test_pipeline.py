@@ -90,7 +90,9 @@ def test_without_an_eval_set_topics_are_there_and_the_report_says_how_to_start_o
 
 
 def test_too_small_an_eval_set_says_so(store: Store) -> None:
-    items = store.eval_sets.load("sample").items[:6]
+    items = [item for item in store.eval_sets.load("sample").items if "fr" not in item.tags and item.prompt.isascii()][
+        :6
+    ]
     again = EvalItem(item_id="again", prompt=f"hi, {items[0].prompt}", label=items[0].label)
     said = EvalItem(item_id="other", prompt="how do I submit a reading")
     store.eval_sets.save(EvalSet("tiny", "1", datetime(2026, 5, 1), (*items, again, said)))
