@@ -23,7 +23,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from monitor.atlas.affinity import topic_graph
 from monitor.atlas.communities import leiden_communities
 from monitor.coverage.estimate import Coverage, Traffic, estimate_coverage
+from monitor.coverage.items import ComparedItems
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
+from monitor.coverage.repeats import without_repeats
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "coverage.json"
@@ -165,7 +167,10 @@ def topics_of(texts: Texts, drawn: Drawn) -> np.ndarray:
 
 def measured(texts: Texts, drawn: Drawn, topics: np.ndarray, *, labelled: bool) -> Novelty:
     labels = drawn.labels if labelled else [None] * len(drawn.items)
-    items = EvalVectors(texts.vectors[drawn.items], labels, [texts.said[row] for row in drawn.items])
+    said = [texts.said[row] for row in drawn.items]
+    asked = ComparedItems(said, [str(row) for row in drawn.items], labels, range(len(said)))
+    asked, vectors = without_repeats(asked, texts.vectors[drawn.items])
+    items = EvalVectors(vectors, asked.labels, asked.texts)
     return measure_novelty(texts.vectors[drawn.traffic], items, topics=list(topics), k=15)
 
 

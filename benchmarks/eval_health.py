@@ -26,7 +26,8 @@ from sklearn.model_selection import cross_val_predict
 from monitor.coverage.demand import demand_by_kind, measure_demand
 from monitor.coverage.doubts import doubtfulness, find_doubts
 from monitor.coverage.estimate import Traffic, estimate_coverage
-from monitor.coverage.repeats import find_conflicts, find_repeats
+from monitor.coverage.items import ComparedItems
+from monitor.coverage.repeats import find_conflicts, find_leaders, find_repeats
 from monitor.coverage.subset import nearness, smallest_subset
 from monitor.encoding.encoder import make_encoder
 from monitor.settings import EncoderSettings
@@ -46,25 +47,35 @@ REWORDINGS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument(
+        "--only", nargs="+", metavar="PART", help="parts that are measured anew; the others stay as they are"
+    )
     arguments = parser.parse_args()
     data = data_folder()
     warnings.filterwarnings("ignore", module="sklearn")
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.draws)
-    result: dict = {"draws": arguments.draws, "seeds_from": FIRST_SEED}
     sets = [with_texts("CLINC150", data), with_texts("BANKING77", data)]
-    result["repeats"] = [said(find_planted_repeats(*one, seeds)) for one in sets]
-    result["labels"] = [said(find_swapped(texts, n, seeds)) for texts, _ in sets for n in (5, 10, 20)]
-    result["unasked"] = [
-        said(find_unasked(texts, turns, n, seeds))
-        for (texts, _), turns in zip(sets, (11_400, 6_000), strict=True)
-        for n in (3, 10)
-    ]
-    result["subset"] = [
-        said(keep_subset(texts, turns, n, seeds))
-        for (texts, _), turns in zip(sets, (11_400, 6_000), strict=True)
-        for n in (10, 30)
-    ]
-    result["seconds"] = [said(seconds(sets[0][0], items)) for items in (1_000, 10_000)]
+    turns = (11_400, 6_000)
+    parts = {
+        "repeats": lambda: [said(find_planted_repeats(*one, seeds)) for one in sets],
+        "labels": lambda: [said(find_swapped(texts, n, seeds)) for texts, _ in sets for n in (5, 10, 20)],
+        "unasked": lambda: [
+            said(find_unasked(texts, of_set, n, seeds))
+            for (texts, _), of_set in zip(sets, turns, strict=True)
+            for n in (3, 10)
+        ],
+        "subset": lambda: [
+            said(keep_subset(texts, of_set, n, seeds))
+            for (texts, _), of_set in zip(sets, turns, strict=True)
+            for n in (10, 30)
+        ],
+        "seconds": lambda: [said(seconds(sets[0][0], items)) for items in (1_000, 10_000)],
+    }
+    result: dict = {"draws": arguments.draws, "seeds_from": FIRST_SEED}
+    if arguments.only:
+        result = json.loads(RESULT.read_text())
+    for name in arguments.only or parts:
+        result[name] = parts[name]()
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     return 0
 
@@ -87,7 +98,10 @@ def find_planted_repeats(texts: Texts, words: list[str], seeds: range) -> dict:
         said_again = [REWORDINGS[way](words[rows[one]], rng) for way, one in zip(ways, planted, strict=True)]
         vectors = np.concatenate([texts.vectors[rows], encoder.encode(said_again)])
         origin = np.concatenate([np.arange(len(rows)), planted])
-        groups = find_repeats([[str(row)] for row in range(len(vectors))], vectors)
+        labels = texts.labels[rows][origin]
+        ids = [str(row) for row in range(len(vectors))]
+        asked = ComparedItems([*(words[row] for row in rows), *said_again], ids, labels.tolist(), range(len(ids)))
+        groups = find_repeats([[one] for one in ids], find_leaders(asked, vectors))
         group_of = {member: number for number, group in enumerate(groups) for member in group}
         hits = [
             group_of.get(str(len(rows) + place), -1) == group_of.get(str(one), -2) for place, one in enumerate(planted)
@@ -96,7 +110,6 @@ def find_planted_repeats(texts: Texts, words: list[str], seeds: range) -> dict:
             found[way].append(np.mean([hit for hit, own in zip(hits, ways, strict=True) if own == way]))
         pairs = [(int(one), int(other)) for group in groups for k, one in enumerate(group) for other in group[k + 1 :]]
         others = [(one, other) for one, other in pairs if origin[one] != origin[other]]
-        labels = texts.labels[rows][origin]
         natural.append(len(others) / len(seeds))
         wrong.append(sum(labels[one] != labels[other] for one, other in others) / len(seeds))
         exact.append(
@@ -261,8 +274,9 @@ def seconds(texts: Texts, items: int) -> dict:
     chosen, traffic = rows[:items], texts.vectors[rows[items : items + 12_000]]
     vectors, labels = texts.vectors[chosen], texts.labels[chosen].astype(str).tolist()
     ids = [str(row) for row in chosen]
+    asked = ComparedItems([texts.said[row] for row in chosen], ids, labels, range(items))
     parts = {
-        "repeats": lambda: find_repeats([[one] for one in ids], vectors),
+        "repeats": lambda: find_repeats([[one] for one in ids], find_leaders(asked, vectors)),
         "conflicts": lambda: find_conflicts([[one] for one in zip(ids, labels, strict=True)], vectors),
         "doubts": lambda: find_doubts(ids, labels, vectors),
         "demand": lambda: measure_demand(ids, labels, vectors, traffic),

@@ -40,6 +40,7 @@ from monitor.coverage.items import ComparedItems, askers_of, distinct_items
 from monitor.coverage.listed import Listed, read_listed
 from monitor.coverage.marking import Marking, read_marking
 from monitor.coverage.production import Production
+from monitor.coverage.repeats import without_repeats
 from monitor.coverage.report import Report, compare
 from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder, made_of
@@ -219,7 +220,7 @@ def published_sides(
 
 def compared_vectors(store: Store, encoder: Encoder, settings: Settings) -> tuple[ComparedItems, NDArray[np.float32]]:
     """The items of the eval sets that the published report compared, in those versions, and their vectors [m, d]; without
-    those in languages that the encoder does not know. Raises as `published_sides`."""
+    those in languages that the encoder does not know, and those that repeat others. Raises as `published_sides`."""
     run = store.runs.current()
     row = store.atlases.load(run.atlas_id) if run is not None else None
     report = store.reports.coverage(run.report_id) if run is not None else None
@@ -230,7 +231,7 @@ def compared_vectors(store: Store, encoder: Encoder, settings: Settings) -> tupl
     sets = [store.eval_sets.load(*one) for one in versions if short_hash(*one) in report.eval_set_ids]
     items = distinct_items(sets, EVAL_PROMPT)
     items = items.only(_readable(store, items, settings))
-    return items, _reference_vectors(store, encoder, items.texts, Silent())
+    return without_repeats(items, _reference_vectors(store, encoder, items.texts, Silent()))
 
 
 def _same_encoder(row: AtlasRow, encoder: Encoder) -> None:

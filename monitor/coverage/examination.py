@@ -13,7 +13,7 @@ from monitor.coverage.health import Balance, Health
 from monitor.coverage.items import Asker, ComparedItems
 from monitor.coverage.novelty import home_topics
 from monitor.coverage.production import Production
-from monitor.coverage.repeats import find_conflicts, find_repeats
+from monitor.coverage.repeats import find_conflicts, find_leaders, find_repeats
 from monitor.coverage.slices import MIDDLE
 from monitor.coverage.subset import MEASURED, smallest_subset
 from monitor.settings import Settings
@@ -49,7 +49,7 @@ def examine(
         texts=len(items),
         labels=len({label for _, label in everybody if label}),
         left_out=left_out,
-        repeats=find_repeats([[item for item, _ in some] for some in askers], vectors),
+        repeats=find_repeats([[item for item, _ in some] for some in askers], find_leaders(items, vectors)),
         conflicts=find_conflicts(askers, vectors),
         doubts=find_doubts(items.ids, items.labels, vectors),
         least_asked=demand[:_KEPT],

@@ -37,7 +37,7 @@ def about_repeats(health: Health) -> str:
     groups = counted(len(health.repeats), "group")
     return (
         f"{counted(health.repeated, 'item')} in {groups} {'says' if health.repeated == 1 else 'say'} "
-        "what another says: they test nothing new, and count twice in a score."
+        "what another says: they add nothing to coverage, and count twice in a score."
     )
 
 

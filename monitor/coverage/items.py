@@ -19,11 +19,15 @@ Asker = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class ComparedItems:
-    """Distinct prepared texts [m], with the id of the first item that asks each, and its label. Duplicates add nothing."""
+    """Distinct prepared texts [m], with the id of the first item that asks each, its label, and its place among all texts.
+
+    What nearly repeats another is among them still: `monitor.coverage.repeats.without_repeats`.
+    """
 
     texts: Sequence[str]
     ids: Sequence[str]
     labels: Sequence[str | None]
+    places: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -32,21 +36,25 @@ class ComparedItems:
         """Those that are chosen [m]."""
         rows = np.flatnonzero(chosen).tolist()
         return ComparedItems(
-            [self.texts[row] for row in rows], [self.ids[row] for row in rows], [self.labels[row] for row in rows]
+            [self.texts[row] for row in rows],
+            [self.ids[row] for row in rows],
+            [self.labels[row] for row in rows],
+            [self.places[row] for row in rows],
         )
 
 
 def distinct_items(eval_sets: Iterable[EvalSet], recipe: Recipe) -> ComparedItems:
     """The union of the eval sets. Of an item that is a conversation every user message counts, since each is tested."""
-    found: dict[str, tuple[str, str | None]] = {}
+    found: dict[str, tuple[str, str | None, int]] = {}
     for eval_set in eval_sets:
         for item in eval_set.items:
             for text in _asked(item):
                 prepared = recipe.prepare(text)
                 if prepared:
-                    found.setdefault(prepared, (item.item_id, item.label))
+                    found.setdefault(prepared, (item.item_id, item.label, len(found)))
     ordered = sorted(found)
-    return ComparedItems(ordered, [found[text][0] for text in ordered], [found[text][1] for text in ordered])
+    first = [found[text] for text in ordered]
+    return ComparedItems(ordered, [one[0] for one in first], [one[1] for one in first], [one[2] for one in first])
 
 
 def askers_of(eval_sets: Iterable[EvalSet], recipe: Recipe, texts: Sequence[str]) -> list[list[Asker]]:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.coverage.health import Conflict
-from monitor.coverage.items import Asker
+from monitor.coverage.items import Asker, ComparedItems
+from monitor.coverage.slips import without_slips
 
-__all__ = ["find_conflicts", "find_repeats", "near_pairs"]
+__all__ = ["find_conflicts", "find_leaders", "find_repeats", "near_pairs", "without_repeats"]
 
-#: Items so near to one another ask the same in nearly the same words (benchmarks/eval_health.py).
+#: Items so near to one another ask the same in nearly the same words (docs/decisions/0035).
 _SAME_WORDS = 0.92
 
 #: Items so near to one another that two labels for them contradict each other.
@@ -36,21 +37,61 @@ def near_pairs(
             yield first + start, second + start, cosines[first, second]
 
 
-def find_repeats(askers: Sequence[Sequence[str]], vectors: NDArray[np.float32]) -> tuple[tuple[str, ...], ...]:
-    """Groups of ids that say the same (a cosine of 0.92 or more, directly or in a chain), the largest group first.
+def find_leaders(items: ComparedItems, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The leader [m] of each item, as its row: itself, or the item that it repeats. `vectors` [m, d] are of length 1.
 
-    `askers` [m] are the ids of all items that have the text of a row of `vectors` [m, d]. The messages of one item do not
-    repeat each other.
+    What is a slip of an item (`monitor.coverage.slips`) goes with it. Of the others, the first that stands in the eval sets
+    leads, and those that are within a cosine of 0.92 of a leader go with the nearest: no chain of small changes joins what
+    differs, and an item that is added later takes no other's place. A leader has the label of those that go with it, since
+    another label is another test; what has no label goes with any.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+    order = np.argsort(np.asarray(items.places, np.int64))
+    labels = np.array([items.labels[row] or "" for row in order.tolist()], object)
+    chief = without_slips([items.texts[row] for row in order.tolist()], labels.tolist())
+    # A group of slips stands where the first of them does; what has a label comes before what has none.
+    chiefs = np.array(list(dict.fromkeys(chief.tolist())), np.int64)
+    chiefs = chiefs[np.argsort(labels[chiefs] == "", kind="stable")]
+    found = np.empty_like(order)
+    found[order] = order[_led(chiefs, vectors[order], labels)[chief]]
+    return found
 
-    group = np.arange(len(vectors), dtype=np.int64)
-    for first, second, _ in near_pairs(vectors, _SAME_WORDS):
-        edges = coo_matrix((np.ones(len(first), bool), (group[first], group[second])), shape=(len(group),) * 2)
-        group = connected_components(edges, directed=False)[1].astype(np.int64)[group]
+
+def _led(rows: NDArray[np.int64], vectors: NDArray[np.float32], labels: NDArray[np.object_]) -> NDArray[np.int64]:
+    """The leader [m] of each of the rows, taken in their order."""
+    leader = np.arange(len(vectors), dtype=np.int64)
+    kind = np.unique(labels.astype(str), return_inverse=True)[1].ravel()
+    leads = np.empty(0, np.int64)
+    for start in range(0, len(rows), _BLOCK):
+        block, before = rows[start : start + _BLOCK], len(leads)
+        leads = np.concatenate([leads, block])  # those of the block may lead one another
+        leading = np.arange(len(leads)) < before
+        cosines = vectors[block] @ vectors[leads].T
+        cosines[(labels[block] != "")[:, None] & (kind[block][:, None] != kind[leads])] = -1.0
+        for place, row in enumerate(block.tolist()):
+            near = np.where(leading, cosines[place], -1.0)
+            nearest = int(near.argmax())
+            if near[nearest] >= _SAME_WORDS:
+                leader[row] = leads[nearest]
+            else:
+                leading[before + place] = True
+        leads = leads[leading]
+    return leader
+
+
+def without_repeats(items: ComparedItems, vectors: NDArray[np.float32]) -> tuple[ComparedItems, NDArray[np.float32]]:
+    """The leaders among the items, with their vectors: what repeats one of them adds nothing, wherever items are counted."""
+    leads = find_leaders(items, vectors) == np.arange(len(items))
+    return items.only(leads), vectors[leads]
+
+
+def find_repeats(askers: Sequence[Sequence[str]], leader: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:
+    """Groups of ids that say the same, the largest group first.
+
+    `askers` [m] are the ids of all items that have a text, `leader` [m] is that of `find_leaders`. The messages of one item do
+    not repeat each other.
+    """
     found: dict[int, dict[str, None]] = {}
-    for row, number in enumerate(group.tolist()):
+    for row, number in enumerate(leader.tolist()):
         found.setdefault(number, {}).update(dict.fromkeys(askers[row]))
     several = {tuple(sorted(ids)) for ids in found.values() if len(ids) > 1}
     return tuple(sorted(several, key=lambda ids: (-len(ids), ids)))

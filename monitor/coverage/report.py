@@ -19,6 +19,7 @@ from monitor.coverage.listed import Listed
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
 from monitor.coverage.parts import Estimator
 from monitor.coverage.production import Production
+from monitor.coverage.repeats import without_repeats
 from monitor.coverage.slices import FINE, MIDDLE, gap_rows
 from monitor.settings import Settings
 from monitor.store.reports import GapRow, TopicCoverageRow
@@ -47,10 +48,12 @@ def compare(
 ) -> Report:
     """Compare the turns that count with the eval items [m, d]. Gaps that were `listed` before may stay so; None for none.
 
-    Without items there is no novelty; with too few there is novelty but no coverage and no gap, and the verdict says so.
+    Of items that repeat one another one stands for all. Without items there is no novelty; with too few there is novelty but
+    no coverage and no gap, and the verdict says so.
     """
     if not len(items):
         return _report_without(production, _NO_EVAL_SET)
+    items, item_vectors = without_repeats(items, item_vectors)
     subjects = _Subjects.of(production)
     levels = [production.text_topics(level)[production.network.has_subject] for level in (MIDDLE, FINE)]
     evals = EvalVectors(item_vectors, items.labels, items.texts)

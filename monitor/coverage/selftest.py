@@ -15,6 +15,7 @@ from monitor.atlas.timeline import DAY
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.novelty import EvalVectors, home_topics
 from monitor.coverage.production import Production
+from monitor.coverage.repeats import without_repeats
 from monitor.coverage.report import Report, compare
 from monitor.coverage.slices import FINE, MIDDLE
 from monitor.settings import Settings
@@ -78,6 +79,7 @@ def self_test(
     What people marked as covered is found like all else: nobody marks what is hidden.
     """
     production = replace(production, marked=None)
+    items, vectors = without_repeats(items, vectors)
     homes = home_topics(
         production.text_topics(MIDDLE), production.network.vectors, vectors, k=settings.atlas.neighbours
     )

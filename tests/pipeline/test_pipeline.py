@@ -90,8 +90,12 @@ def test_without_an_eval_set_topics_are_there_and_the_report_says_how_to_start_o
 
 
 def test_too_small_an_eval_set_says_so(store: Store) -> None:
-    items = tuple(EvalItem(item_id=str(n), prompt=f"how do I submit reading {n}") for n in range(7))
-    store.eval_sets.save(EvalSet("tiny", "1", datetime(2026, 5, 1), items))
+    items = [item for item in store.eval_sets.load("sample").items if "fr" not in item.tags and item.prompt.isascii()][
+        :6
+    ]
+    again = EvalItem(item_id="again", prompt=f"hi, {items[0].prompt}", label=items[0].label)
+    said = EvalItem(item_id="other", prompt="how do I submit a reading")
+    store.eval_sets.save(EvalSet("tiny", "1", datetime(2026, 5, 1), (*items, again, said)))
     found = run(store, eval_sets=["tiny"])
     assert "7 distinct items, too few" in found.verdict
     report = store.reports.coverage(found.run.report_id)

@@ -19,8 +19,8 @@ from monitor.coverage.health_words import (
     about_subset,
     health_verdict,
 )
-from monitor.coverage.items import askers_of, distinct_items
-from monitor.coverage.repeats import find_conflicts, find_repeats, near_pairs
+from monitor.coverage.items import ComparedItems, askers_of, distinct_items
+from monitor.coverage.repeats import find_conflicts, find_leaders, near_pairs
 from monitor.coverage.subset import nearness, smallest_subset
 from monitor.encoding.recipe import EVAL_PROMPT
 from monitor.records import EvalItem, EvalSet
@@ -58,18 +58,6 @@ def test_pairs_in_blocks_are_all_pairs() -> None:
         (one, other) for first, second, _ in near_pairs(vectors, 0.9) for one, other in zip(first, second, strict=True)
     }
     assert found == set(zip(*np.nonzero(np.triu(cosines >= 0.9, 1)), strict=True)) and len(found) > 1_000
-
-
-def test_repeats_are_groups_in_a_chain_and_the_largest_comes_first() -> None:
-    vectors = at_angles(0, 20, 40, 90, 91, 180)  # cos 20 = 0.94
-    assert find_repeats([[one] for one in names(6)], vectors) == (("e00000", "e00001", "e00002"), ("e00003", "e00004"))
-    assert find_repeats([], np.empty((0, 2), np.float32)) == ()
-    assert find_repeats([["a"]], at_angles(0)) == ()
-
-
-def test_the_messages_of_an_item_do_not_repeat_each_other_and_equal_texts_do() -> None:
-    assert find_repeats([["a"], ["a"]], at_angles(0, 1)) == ()
-    assert find_repeats([["a", "b"]], at_angles(0)) == (("a", "b"),)
 
 
 def test_conflicts_are_near_items_with_other_labels() -> None:
@@ -252,7 +240,7 @@ def test_ten_thousand_items_in_bounded_memory() -> None:
     ids = names(len(labels))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     askers = [[one] for one in zip(ids, labels, strict=True)]
-    assert find_repeats([[one] for one in ids], vectors)
+    assert len(np.unique(find_leaders(ComparedItems(ids, ids, labels, range(len(ids))), vectors))) < 10_000
     assert find_conflicts(askers, vectors) == ()
     assert find_doubts(ids, labels, vectors) == ()
     kinds = demand_by_kind(measure_demand(ids, labels, vectors, traffic))

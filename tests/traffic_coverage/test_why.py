@@ -14,7 +14,7 @@ from monitor.encoding.hashing import HashingEncoder
 
 ENCODER = HashingEncoder()
 ASKED = ["where is my parcel", "refund my money", "reset a password", "unsubscribe from emails"]
-ITEMS = ComparedItems(ASKED, [f"i{number}" for number in range(4)], ["parcel", None, None, None])
+ITEMS = ComparedItems(ASKED, [f"i{number}" for number in range(4)], ["parcel", None, None, None], range(4))
 
 
 def pieces(text: str) -> list[str]:
@@ -41,7 +41,7 @@ def test_of_nothing_and_of_one_word_no_effect_is_said(text: str) -> None:
 
 
 def test_without_items_there_are_words_alone() -> None:
-    found = explain("my parcel", ComparedItems([], [], []), np.empty((0, ENCODER.dimension), np.float32), ENCODER)
+    found = explain("my parcel", ComparedItems([], [], [], []), np.empty((0, ENCODER.dimension), np.float32), ENCODER)
     assert (found.near, [one.text for one in found.pieces]) == ((), ["my", "parcel"])
 
 
