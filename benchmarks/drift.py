@@ -61,9 +61,9 @@ class Drawn:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=100)
+    parser.add_argument("--draws", type=int, default=60)
     parser.add_argument("--attribution-draws", type=int, default=200)
-    parser.add_argument("--null-draws", type=int, default=400)
+    parser.add_argument("--null-draws", type=int, help="of each window; 300 of small ones and 400 of others without it")
     parser.add_argument(
         "--null-turns", type=int, action="append", choices=NULL_TURNS, help="only windows of so many turns"
     )
@@ -78,7 +78,8 @@ def main() -> int:
     if "level" in parts:
         of_window = {(row["data"], row["turns"]): row for row in result.get("level_table", [])}
         for texts, turns in product(sets, arguments.null_turns or NULL_TURNS):
-            of_window[texts.name, turns] = levels(texts, turns, arguments.null_draws)
+            draws = arguments.null_draws or (300 if turns < 1_000 else 400)
+            of_window[texts.name, turns] = levels(texts, turns, draws)
         wanted = product((texts.name for texts in sets), NULL_TURNS)
         result["level_table"] = [of_window[one] for one in wanted if one in of_window]
     if "power" in parts:
