@@ -11,7 +11,7 @@ from cli_traffic import MISSING, write_eval_set
 
 KEYS = {
     "eval_set", "version", "run", "items", "texts", "labels", "left_out", "repeats", "conflicts", "doubts",
-    "least_asked", "least_asked_kinds", "needed", "balance", "diversity",
+    "least_asked", "least_asked_kinds", "needed", "balance", "diversity", "unasked",
 }  # fmt: skip
 
 STALE = "orchid fertiliser petals pollen stem"

@@ -33,7 +33,7 @@ def shown(store: Store, settings: Settings) -> str:
 
 
 def test_each_state_says_what_it_is(tmp_path: Path) -> None:
-    settings = Settings().with_value("drift.false_alarms_per_month", 2.0, source="test")
+    settings = Settings().with_value("drift.false_alarms_per_month", 4.0, source="test")
     with Store.open(str(tmp_path / "s.duckdb")) as store:
         assert "offmap serve begins to watch when the traffic spans 14 days and 300" in shown(store, settings)
         store.lookouts.write(ROW)
@@ -41,8 +41,8 @@ def test_each_state_says_what_it_is(tmp_path: Path) -> None:
         evidence = {"novelty": 0.3, "topics": 0.05, "negative": 0.0}
         store.lookouts.write(replace(ROW, evidence=evidence, state={"counts": [[[400.0]]]}))
         text = shown(store, settings)
-        assert "evidence of a change is 0.70 of 1" in text and "0.60" in text  # two a month: half a month is an alarm
-        assert '"orange"' in text and "2 times a month at most" in text
+        assert "evidence of a change is 0.70 of 1" in text and "0.60" in text  # half of four a month: half a month is an alarm
+        assert '"orange"' in text and "4 times a month at most" in text
 
 
 class Accepting(Worker):
