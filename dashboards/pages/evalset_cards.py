@@ -66,7 +66,7 @@ def _balance(context: PageContext, selection: Selection, shown: Shown, health: H
     body: list[Any] = []
     if few:
         body.append(chart(balance_bars([row for _, row in few])))
-    for title, rows in (("too few items", few), ("more than its traffic asks for", many)):
+    for title, rows in (("too few items", few), ("too many items", many)):
         if rows:
             cells = [
                 [
@@ -77,7 +77,7 @@ def _balance(context: PageContext, selection: Selection, shown: Shown, health: H
                 ]
                 for topic, row in rows
             ]
-            body.append(table([title, "of turns", "of items", "items"], cells, right=(1, 2, 3)))
+            body.append(table([title, "of turns", "of items", "items"], cells, right=(1, 2, 3), wide=(2,)))
     return card(
         "Balance against the traffic",
         dmc.Text(about_balance(health), size="sm"),

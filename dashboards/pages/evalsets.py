@@ -120,7 +120,7 @@ def _trend(context: PageContext, versions: list[Numbered], names: tuple[str, ...
         head = ["compared", "items", "different", "labels", "varied as", "covered"]
         cells = [_version_row(one, versions) for one in reversed(rows)]
         body.append(table(head, cells, right=(1, 2, 3, 4, 5), wide=(2, 3)))
-        head = ["and in it", "repeated", "to check", "nobody asks", "spare", "unbalanced"]
+        head = ["and in it", "repeated", "to check", "unasked", "spare", "unbalanced"]
         cells = [_trouble_row(one, versions) for one in reversed(rows)]
         body.append(table(head, cells, right=(1, 2, 3, 4, 5), wide=(2, 4)))
     return card(
@@ -128,7 +128,7 @@ def _trend(context: PageContext, versions: list[Numbered], names: tuple[str, ...
         *body,
         meaning="The share of your users' turns that the eval set covers, at each analysis, with its 90% interval. "
         "Dotted lines are new versions of the eval set, and releases. Different items are those that no other repeats; as "
-        "varied as that many items that have nothing in common. To check: contradictions and doubtful labels; nobody asks: "
+        "varied as that many items that have nothing in common. To check: contradictions and doubtful labels; unasked: "
         "items to which no turn comes as near as their own kind; spare: items without which the set would be as near to the "
         "traffic; unbalanced: topics with three times too few or too many items.",
     )

@@ -19,6 +19,9 @@ __all__ = ["Statement", "descriptor_values", "how_it_moved", "since_when"]
 #: Topics that a verdict names, and values of a mix.
 _NAMED = 3
 
+#: Costs of a turn below this are told for a thousand turns.
+_CENT = 0.01
+
 #: A topic with a smaller share than this was not there.
 _NONE = 0.001
 
@@ -191,14 +194,21 @@ def _days(window: Window | None) -> str:
 
 def descriptor_values(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """A descriptor of a comparison's body in words: its name with the unit, before, now, and the range of its change (empty
-    where none is known)."""
+    where none is known).
+
+    >>> cost = {"name": "cost", "unit": "USD", "before": 0.000375, "after": 0.000327, "low": -0.0001, "high": 0.00003}
+    >>> descriptor_values(cost)
+    ('cost, USD per 1,000', '0.375', '0.327', '-0.100 to +0.030')
+    """
     ends = [one["low"], one["high"]] if one.get("low") is not None else []
     name = clean(one["name"])
     if one["unit"] == "share":
         before, now = (share(one[side]) for side in ("before", "after"))
         return name, before, now, " to ".join(f"{100 * end:+.1f}" for end in ends) + " points" * bool(ends)
+    size, times, unit = max(abs(one["before"]), abs(one["after"])), 1, one["unit"]
+    if unit == "USD" and size < _CENT:
+        times, unit = 1_000, "USD per 1,000"
     # As many places in a row that the mean has three digits: no range is finer than its mean.
-    size = max(abs(one["before"]), abs(one["after"]))
-    places = max(0, 2 - floor(log10(size))) if size > 0 else 0
-    before, now = (f"{one[side]:,.{places}f}" for side in ("before", "after"))
-    return f"{name}, {one['unit']}".rstrip(", "), before, now, " to ".join(f"{end:+,.{places}f}" for end in ends)
+    places = max(0, 2 - floor(log10(times * size))) if size > 0 else 0
+    before, now = (f"{times * one[side]:,.{places}f}" for side in ("before", "after"))
+    return f"{name}, {unit}".rstrip(", "), before, now, " to ".join(f"{times * end:+,.{places}f}" for end in ends)

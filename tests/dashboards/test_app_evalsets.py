@@ -125,7 +125,7 @@ def test_the_page_says_what_is_wrong_and_what_to_do(tab: Any, analysed_app: Offm
         for said in (
             "64 items",
             "Balance against the traffic",
-            "nobody asks",
+            "unasked",
             "unbalanced",
             "Labels to check",
             "Repeats",

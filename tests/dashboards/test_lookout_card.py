@@ -41,7 +41,9 @@ def test_each_state_says_what_it_is(tmp_path: Path) -> None:
         evidence = {"novelty": 0.3, "topics": 0.05, "negative": 0.0}
         store.lookouts.write(replace(ROW, evidence=evidence, state={"counts": [[[400.0]]]}))
         text = shown(store, settings)
-        assert "evidence of a change is 0.70 of 1" in text and "0.60" in text  # half of four a month: half a month is an alarm
+        assert (
+            "evidence of a change is 0.70 of 1" in text and "0.60" in text
+        )  # half of four a month: half a month is an alarm
         assert '"orange"' in text and "4 times a month at most" in text
 
 
