@@ -120,7 +120,7 @@ def _trend(context: PageContext, versions: list[Numbered], names: tuple[str, ...
         head = ["compared", "items", "different", "labels", "varied as", "covered"]
         cells = [_version_row(one, versions) for one in reversed(rows)]
         body.append(table(head, cells, right=(1, 2, 3, 4, 5), wide=(2, 3)))
-        head = ["and in it", "repeated", "to check", "unasked", "spare", "unbalanced"]
+        head = ["", "repeated", "to check", "unasked", "spare", "unbalanced"]
         cells = [_trouble_row(one, versions) for one in reversed(rows)]
         body.append(table(head, cells, right=(1, 2, 3, 4, 5), wide=(2, 4)))
     return card(
