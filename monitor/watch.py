@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from monitor.alerts.budget import KIND, Allowance, allowed
+from monitor.alerts.budget import KIND, allowed
+from monitor.alerts.comparisons import comparison_findings
 from monitor.alerts.findings import find_surges_of, gap_findings, surge_findings, watch_list_findings
 from monitor.alerts.rules import Decision, Finding, Policy, adopt, decide, sum_up
 from monitor.atlas.assembly import microseconds, moment
 from monitor.clock import Clock
-from monitor.coverage.life import Lives, read_lives
+from monitor.coverage.life import read_lives
 from monitor.drift.comparison import PINNED, compare_windows
 from monitor.drift.descriptors import described
 from monitor.drift.look import Look, read_look
@@ -27,17 +28,14 @@ from monitor.pipeline import Analysis, analyse
 from monitor.progress import Progress
 from monitor.records import Window
 from monitor.settings import Settings
-from monitor.store.alerts import AlertBody, AlertRow, SubjectRow
+from monitor.store.alerts import AlertRow
 from monitor.store.atlases import AtlasRow
 from monitor.store.drift import DriftRow
 from monitor.store.store import Store
-from monitor.wording import days_of
 
 __all__ = ["Watched", "watch"]
 
 
-#: The subject of a change of the traffic as a whole.
-_TRAFFIC = "traffic"
 #: A surge that was told lately is what a change consists of: the reference reaches so far back.
 _EXPLAINED = timedelta(days=35)
 
@@ -135,33 +133,21 @@ def _decide(
         decision = sum_up(gaps, now=now, at=at, policy=policy, path="/gaps")
     else:
         known = [row for kind in ("gap", "drift", "watch_list") for row in store.alerts.subjects(kind)]
-        found = [*_changes(store, settings, look, windows, known, allowance, lives, now, policy.min_users), *gaps]
+        surges = find_surges_of(look, store, settings, end=microseconds(now))
+        told = surge_findings(look, surges, store, lives, level=allowance.surges)
+        explained = any(one.telling and one.users >= policy.min_users for one in told) or any(
+            row.subject[:1] == "s" and now - row.seen_at < _EXPLAINED for row in known
+        )
+        found = [
+            *told,
+            *watch_list_findings(store, settings, now=now, level=allowance.watch_lists),
+            *([] if explained else comparison_findings(look, windows, level=allowance.comparisons)),
+            *gaps,
+        ]
         if old is not None:
             known = [*adopt([one for one in found if _is_old(one, look, old)], known, now=now, policy=policy)]
         decision = decide(found, known, now=now, at=at, policy=policy)
     return replace(decision, subjects=(*decision.subjects, *allowance.spent))
-
-
-def _changes(
-    store: Store,
-    settings: Settings,
-    look: Look,
-    windows: Sequence[DriftRow],
-    known: Sequence[SubjectRow],
-    allowance: Allowance,
-    lives: Lives,
-    now: datetime,
-    min_users: int,
-) -> list[Finding]:
-    """What changed: surges, watch-lists, and what the comparisons say where no surge explains it."""
-    surges = find_surges_of(look, store, settings, end=microseconds(now))
-    told = surge_findings(look, surges, store, lives, level=allowance.surges)
-    lists = watch_list_findings(store, settings, now=now, level=allowance.watch_lists)
-    explained = any(one.telling and one.users >= min_users for one in told) or any(
-        row.subject[:1] == "s" and now - row.seen_at < _EXPLAINED for row in known
-    )
-    moved = [] if explained else [_drifted(row, look, allowance.comparisons) for row in windows if row.alarm]
-    return [*told, *lists, *moved]
 
 
 def _is_old(finding: Finding, look: Look, old: datetime) -> bool:
@@ -170,34 +156,3 @@ def _is_old(finding: Finding, look: Look, old: datetime) -> bool:
         return False
     rows = np.isin(look.keys, np.array(finding.members, np.uint64))
     return not rows.any() or bool((look.created[rows] < microseconds(old)).mean() >= 0.5)
-
-
-def _drifted(drift: DriftRow, look: Look, level: float) -> Finding:
-    """A change that no surge explains: topics that shrank, or a change spread over many. One beyond the `level` that the look
-    may spend is not told."""
-    p_value = 1.0 if drift.p_value is None else drift.p_value
-    pinned = drift.reference == PINNED
-    facts = (
-        ("How much", f"{drift.effect or 0:.1%} of the traffic is about something else"),
-        ("How sure", f"chance does this in {p_value:.1%} of comparisons when nothing has changed"),
-        (
-            "Compared",
-            f"{_days(drift.current_start, drift.current_end)} with {_days(drift.reference_start, drift.reference_end)}",
-        ),
-    )
-    return Finding(
-        kind="drift",
-        key=PINNED if pinned else _TRAFFIC,
-        title="The traffic is not what it was in the pinned window" if pinned else "The traffic changed",
-        body=AlertBody(drift.verdict, facts),
-        path=f"/drift?report={drift.report_id}",
-        size=drift.effect or 0.0,
-        users=len(np.unique(look.user)),
-        members=(),
-        sure=True,
-        telling=p_value <= level,
-    )
-
-
-def _days(start: datetime | None, end: datetime | None) -> str:
-    return "" if start is None or end is None else days_of(Window(start, end))
