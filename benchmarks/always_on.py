@@ -234,8 +234,11 @@ def alarms(
     }
 
 
-def ours(worlds: list[World], streams: list[Stream], turns: int, *, accepted: bool = False) -> list[int]:
-    """The turn of each replay's first alarm, -1 without; `accepted`: begun anew, and what comes says what is usual."""
+def ours(
+    worlds: list[World], streams: list[Stream], turns: int, *, accepted: bool = False, limit: float = BUDGET
+) -> list[int]:
+    """The turn of each replay's first alarm, -1 without; `accepted`: begun anew, and what comes says what is usual. Of a budget
+    that others share the `limit` is larger."""
     topics = max(one.topics for one in worlds)
     counts = np.concatenate([one.reference.counts(one.edges, topics) for one in worlds])
     detector = Detector.of(counts, np.array([one.negatives for one in worlds], float))
@@ -246,14 +249,14 @@ def ours(worlds: list[World], streams: list[Stream], turns: int, *, accepted: bo
     alarm = np.full(len(worlds), -1)
     for turn in range(turns):
         detector.update(of_topic[:, turn], bins[:, turn], negative[:, turn], time=1.0, at=float(turn))
-        alarm[(sum(detector.evidence().values()) >= BUDGET) & (alarm < 0)] = turn
+        alarm[(sum(detector.evidence().values()) >= limit) & (alarm < 0)] = turn
         if (alarm >= 0).all():
             break
     return alarm.tolist()
 
 
 def others(texts: Texts, replays: int, size: int = 1_500) -> dict:
-    """Replies that go wrong more often than they did, and the time after a change that was accepted.
+    """Replies that go wrong more often than they did, delays with half of the budget, and the time after an accepted change.
 
     After 1,000 turns the share of turns with a negative signal becomes two or three times what it was. And three new intents
     are a fifth of the traffic, the detector is restarted, and nothing changes any more: it learns from 300 turns what is usual.
@@ -282,6 +285,15 @@ def others(texts: Texts, replays: int, size: int = 1_500) -> dict:
         found[f"{times}_times_as_many_negatives"] = {
             name: delay(np.array(alarm), 1_000) for name, alarm in values.items()
         }
+    for change, share in CHANGES:
+        told: dict[str, list[int]] = {}
+        for number in range(4):
+            for start in range(0, len(worlds), BATCH):
+                part, rng = worlds[start : start + BATCH], np.random.default_rng(20_000 + number * 10_000 + start)
+                streams = [stream(one, 1_000 + AFTER, change, share, 1_000, rng) for one in part]
+                for name, limit in (("whole_budget", BUDGET), ("half_of_it", 2 * BUDGET)):
+                    add(told, {name: ours(part, streams, 1_000 + AFTER, limit=limit)})
+        found[f"{change}_{share:.0%}"] = {name: delay(np.array(alarm), 1_000) for name, alarm in told.items()}
     lengths: list[int] = []
     for number in range(4):
         for start in range(0, len(worlds), BATCH):
