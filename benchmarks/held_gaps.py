@@ -98,6 +98,7 @@ def with_items(case: Case, gap: GapRow, added: int, rng: np.random.Generator) ->
     items = replace(
         case.items,
         texts=[*case.items.texts, *(corpus.texts[text] for text in chosen)],
+        places=[*case.items.places, *range(known, known + added)],
         ids=[*case.items.ids, *(f"new-{known + number}" for number in range(added))],
         labels=[*case.items.labels, *[about] * added],
     )
