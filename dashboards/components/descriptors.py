@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -10,8 +10,9 @@ from dash import html
 
 from dashboards.components.cards import card, table
 from monitor.drift.statement import descriptor_values
+from monitor.records import Window
 from monitor.store.drift import DriftRow
-from monitor.wording import short_day
+from monitor.wording import days_of
 
 __all__ = ["descriptors_card"]
 
@@ -30,8 +31,7 @@ def descriptors_card(row: DriftRow) -> list[Any]:
     sure_ones = any(one.get("sure") for one in found)
     note = "✱ surely changed. " if sure_ones else "Nothing here changed for sure. "
     if row.reference_start is None and (window := row.body.get("described")):
-        start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
-        days = f"{short_day(start)} – {short_day(end - timedelta(microseconds=1))}"
+        days = days_of(Window(*(datetime.fromisoformat(window[name]) for name in ("start", "end"))))
         note += f"An eval set has no replies: before is the traffic of {days}."
     return [
         card(

@@ -14,15 +14,16 @@ from monitor.atlas.assembly import microseconds
 from monitor.atlas.assignment import Anchors, assign_texts
 from monitor.atlas.languages import foreign_texts
 from monitor.atlas.threads import one_thread_a_product
+from monitor.atlas.timeline import DAY
 from monitor.clock import Clock
 from monitor.drift.attribution import Attribution
 from monitor.drift.family import ALWAYS, MEANINGS, run_tests
 from monitor.drift.look import Look
 from monitor.drift.mix import Mix, dated, like_strata, mixes
-from monitor.drift.onset import topic_onset
+from monitor.drift.onset import Days
 from monitor.drift.pool import DriftResult, pooled
 from monitor.drift.sample import Sample, thinned
-from monitor.drift.seasons import DAY, HOUR, hour_of_week, like_hours
+from monitor.drift.seasons import HOUR, hour_of_week, like_hours
 from monitor.drift.shares import ShareChange, share_changes
 from monitor.drift.statement import Statement
 from monitor.drift.verdict import WEIGHTS, combined
@@ -350,12 +351,14 @@ def _topic(
 
 def _date(rows: Sequence[dict[str, Any]], look: Look, windows: tuple[Window, Window], zone: str) -> None:
     """Write into the rows of topics that moved since when; in place."""
-    for row in rows:
-        if row["moved"]:
-            grew = row["after"] > row["before"]
-            found = topic_onset(look, look.position[row["topic"]], windows, zone, grew=grew)
-            if found is not None:
-                row["since"], row["since_days"] = found.day.isoformat(), found.days
+    moved = [row for row in rows if row["moved"]]
+    if not moved:
+        return
+    days, position = Days.of(look, windows, zone), look.position
+    for row in moved:
+        found = days.onset(position[row["topic"]], grew=row["after"] > row["before"])
+        if found is not None:
+            row["since"], row["since_days"] = found.day.isoformat(), found.days
 
 
 def _users(look: Look, window: Window) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from monitor.drift.look import Look
 from monitor.drift.seasons import calendar_day
 from monitor.records import Window
 
-__all__ = ["Onset", "onset", "topic_onset"]
+__all__ = ["Days", "Onset", "onset"]
 
 _EPOCH = date(1970, 1, 1)
 #: What is known of either share beforehand: nothing (Jeffreys).
@@ -61,24 +61,40 @@ def onset(hits: NDArray[np.int64], totals: NDArray[np.int64], days: NDArray[np.i
     return Onset(*found)
 
 
-def topic_onset(look: Look, topic: int, windows: tuple[Window, Window], zone: str, *, grew: bool) -> Onset | None:
-    """Since when a topic has its share of the conversations, from the start of the first window to the end of the second, in
-    days of the zone's calendar. None where it is unknown, or is the day of a change the other way."""
-    start, end = microseconds(windows[0].start), microseconds(windows[1].end)
-    inside = np.flatnonzero((look.created >= start) & (look.created < end))
-    inside = inside[np.argsort(look.created[inside], kind="stable")]
-    _, first, of_turns = np.unique(look.conversation[inside], return_index=True, return_inverse=True)
-    about = np.zeros(len(first), bool)
-    about[of_turns[np.isin(inside, look.members(topic))]] = True
-    day, place = np.unique(calendar_day(look.created[inside[first]], zone), return_inverse=True)
-    totals = np.bincount(place, minlength=len(day))
-    hits = np.bincount(place, weights=about, minlength=len(day)).astype(np.int64)
-    found = onset(hits, totals, day)
-    if found is None:
-        return None
-    new = day >= (found.day - _EPOCH).days
-    rises = hits[new].sum() * totals[~new].sum() > hits[~new].sum() * totals[new].sum()
-    return found if rises == grew else None
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The conversations of a time by the day on which they began: the days [d] since 1970 with their conversations, each
+    conversation's place among them [c], and of each turn inside [t] its row in the look and its conversation."""
+
+    look: Look
+    day: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    place: NDArray[np.int64]
+    inside: NDArray[np.int64]
+    of_turns: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, look: Look, windows: tuple[Window, Window], zone: str) -> Days:
+        """From the start of the first window to the end of the second, in days of the zone's calendar."""
+        start, end = microseconds(windows[0].start), microseconds(windows[1].end)
+        inside = np.flatnonzero((look.created >= start) & (look.created < end))
+        inside = inside[np.argsort(look.created[inside], kind="stable")]
+        _, first, of_turns = np.unique(look.conversation[inside], return_index=True, return_inverse=True)
+        day, place = np.unique(calendar_day(look.created[inside[first]], zone), return_inverse=True)
+        return cls(look, day, np.bincount(place, minlength=len(day)), place, inside, of_turns)
+
+    def onset(self, topic: int, *, grew: bool) -> Onset | None:
+        """Since when a topic has its share of the conversations. None where it is unknown, or is the day of a change the
+        other way."""
+        about = np.zeros(len(self.place), bool)
+        about[self.of_turns[np.isin(self.inside, self.look.members(topic))]] = True
+        hits = np.bincount(self.place, weights=about, minlength=len(self.day)).astype(np.int64)
+        found = onset(hits, self.totals, self.day)
+        if found is None:
+            return None
+        new = self.day >= (found.day - _EPOCH).days
+        rises = hits[new].sum() * self.totals[~new].sum() > hits[~new].sum() * self.totals[new].sum()
+        return found if rises == grew else None
 
 
 def _log_evidence(hits: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "DAY",
     "HOUR",
     "HOURS_OF_WEEK",
     "LEAST_DAYS",
@@ -23,7 +22,6 @@ HOURS_OF_WEEK = 168
 
 #: In microseconds.
 HOUR = 3_600_000_000
-DAY = 24 * HOUR
 
 #: The hour of the week that the current window has most of, less the few oddest ones.
 _NEARLY_ALL = 0.98
