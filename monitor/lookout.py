@@ -8,9 +8,8 @@ docs/decisions/0026. The reference stays through refits: it would take up a slow
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from monitor.alerts.arrivals import Arrivals
 from monitor.alerts.budget import MONTH, lookout_limit
 from monitor.alerts.lookouts import Seen, changed
 from monitor.alerts.reasons import least_users, reason
@@ -29,16 +29,13 @@ from monitor.drift.explanation import LEAST_SINCE
 from monitor.drift.landmarks import Landmarks, Placed
 from monitor.drift.rhythm import LEAST_HOURS, Rhythm
 from monitor.drift.seasons import hour_of_week
-from monitor.records import Turn
 from monitor.settings import Settings
-from monitor.signals import NEGATIVE, find_signals
 from monitor.store.atlases import AtlasRow
 from monitor.store.lookouts import LookoutRow
 from monitor.store.rows import values
 from monitor.store.store import Store
-from monitor.wording import counted, short_day
 
-__all__ = ["Lookout", "Standing", "standing"]
+__all__ = ["Lookout"]
 
 #: The reference is of so many days before, and pinned anew after as long.
 _REFERENCE = timedelta(days=28)
@@ -54,58 +51,9 @@ _EXAMPLES = 3
 _OF_REFERENCE = ("season_of_hour", "zone", "hours", "usual_since")
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How the lookout stands, in words and as a number: `share` of what an alarm takes, nan while it does not bet.
-
-    `parts` are the shares of the families by their names.
-    """
-
-    words: str
-    share: float
-    parts: Mapping[str, float]
-
-
-_FAMILIES = {"novelty": "new subjects", "topics": "topics asked more often", "negative": "replies that go wrong"}
-
-
-def standing(row: LookoutRow | None, settings: Settings) -> Standing:
-    """What is shown of it; `row` is None before there is traffic enough."""
-    if row is None:
-        days = counted(settings.alerts.settle_days, "day")
-        words = f"`offmap serve` begins to watch when the traffic spans {days} and {FEWEST} conversations are analysed."
-        return Standing(words, math.nan, {})
-    if not row.encoder:
-        return Standing("The change is accepted: the next look pins another reference.", math.nan, {})
-    watched = f"{counted(row.conversations, 'conversation')} since {row.since:%H:%M} on {short_day(row.since)} (UTC)"
-    known = int(np.sum(row.state["counts"]))
-    if known < FEWEST:
-        return Standing(
-            f"Learning what is usual: {known} of {FEWEST} conversations since the last change.", math.nan, {}
-        )
-    limit = lookout_limit(settings)
-    parts = {_FAMILIES[name]: row.evidence[name] / limit for name in FAMILIES}
-    share_ = sum(parts.values())
-    words = f"Watched {watched}, against {row.reference:,} before: evidence of a change is {share_:.2f} of 1."
-    return Standing(words + _rhythm_words(row), share_, parts)
-
-
 def _stays(row: LookoutRow) -> timedelta:
     """How long a reference stays: one that has no whole week, until there is one."""
     return _REFERENCE if row.state.get("hours", LEAST_HOURS) >= LEAST_HOURS else timedelta(hours=LEAST_HOURS)
-
-
-def _rhythm_words(row: LookoutRow) -> str:
-    """What hours of the week have to do with it; nothing where they are alike."""
-    hours = row.state.get("hours")
-    if hours is not None and hours < LEAST_HOURS:
-        spanned = counted(round(hours / 24), "day") if hours >= 48 else counted(round(hours), "hour")
-        return (
-            f" Those before came within {spanned}: hours and days that are not among them may look like a change, "
-            "until there is a week of them."
-        )
-    seasons = len(set(row.state.get("season_of_hour") or (0,)))
-    return " What is asked differs by the hour of the week, so like hours are compared." if seasons > 1 else ""
 
 
 class Lookout:
@@ -137,13 +85,14 @@ class Lookout:
             return self._pin(atlas, now, until, changed_at)
         if until <= row.after:
             return ""
-        turns = self._turns(atlas, row.after, until)
+        arrivals = Arrivals(self._store, self._settings, atlas)
+        turns = arrivals.turns(row.after, until)
         if not turns.num_rows:
             return ""
-        marks = self._landmarks(row, atlas)
+        marks = self._landmarks(row, arrivals)
         if marks is None:  # all of it was forgotten
             return self._pin(atlas, now, until, None)
-        return self._take(atlas, row, self._read(atlas, turns, marks), marks, until)
+        return self._take(arrivals, row, arrivals.read(turns, marks), marks, until)
 
     def _usual(self, row: LookoutRow) -> bool:
         """Whether nothing is in suspense: a reference that is pinned anew would take up a change that is under way."""
@@ -158,7 +107,9 @@ class Lookout:
         """Months of evidence that are an alarm."""
         return lookout_limit(self._settings)
 
-    def _take(self, atlas: AtlasRow, row: LookoutRow, coming: Conversations, marks: Landmarks, until: datetime) -> str:
+    def _take(
+        self, arrivals: Arrivals, row: LookoutRow, coming: Conversations, marks: Landmarks, until: datetime
+    ) -> str:
         detector, edges = Detector.from_state(row.state), np.array(row.edges)
         known = {name: row.state[name] for name in _OF_REFERENCE if name in row.state}
         seasons = Rhythm.of_list(known.get("season_of_hour")).of_hour[
@@ -183,8 +134,8 @@ class Lookout:
             if sum(float(one[0]) for one in detector.evidence().values()) >= self.limit:
                 change = detector.change()
                 examples = self._examples(change, coming, bins, at)
-                seen = self._seen(atlas, row, change, examples, watched, since)
-                seen = self._explained(atlas, replace(row, state=known, since=since), seen, marks, began, until)
+                seen = self._seen(arrivals.atlas, row, change, examples, watched, since)
+                seen = self._explained(arrivals, replace(row, state=known, since=since), seen, marks, began, until)
                 told.append(changed(seen, self._clock()))
                 detector, since, watched = detector.restarted(), began, 0
                 known["usual_since"] = _seconds(began)
@@ -226,23 +177,24 @@ class Lookout:
         )
 
     def _explained(
-        self, atlas: AtlasRow, row: LookoutRow, seen: Seen, marks: Landmarks, last: datetime, until: datetime
+        self, arrivals: Arrivals, row: LookoutRow, seen: Seen, marks: Landmarks, last: datetime, until: datetime
     ) -> Seen:
         """With why: whether other tenants, languages, models or prompt versions explain it. Asked at an alarm only."""
         usual_since = row.state.get("usual_since")
         start = row.since if row.alarms else row.pinned_at - _REFERENCE  # of an earlier version, which did not note it
         if usual_since is not None:
             start = _from_seconds(usual_since)
-        turns = self._turns(atlas, None, until, since=start)
+        turns = arrivals.turns(None, until, since=start)
         turns = turns.filter(pc.less_equal(turns.column("began_at"), pa.scalar(last, pa.timestamp("us"))))
         border = pa.scalar(_border(turns.filter(turns.column("subject")), seen.began), pa.timestamp("us"))
         recent = pc.greater_equal(turns.column("began_at"), border)
         parts = [_drawn(turns.filter(one)) for one in (pc.invert(recent), recent)]
         if not all(pc.any(one.column("subject")).as_py() for one in parts):
             return seen
-        before, since = (self._read(atlas, one, marks) for one in parts)
+        before, since = (arrivals.read(one, marks) for one in parts)
         seasons = Rhythm.of_list(row.state.get("season_of_hour")).of_hour
         of_hour = [seasons[_hours(one.began, row.state.get("zone", self._zone))] for one in (before, since)]
+        labels = self._labels(arrivals.atlas)
         because = reason(
             self._store,
             self._settings,
@@ -250,7 +202,7 @@ class Lookout:
             (before, since),
             (of_hour[0], of_hour[1]),
             edges=np.array(row.edges),
-            topics=[self._labels(atlas).get(one, "") for one in row.topics],
+            topics=[labels.get(one, "") for one in row.topics],
             fresh=sum(one >= seen.began for one in since.began),
         )
         return replace(seen, because=because)
@@ -276,15 +228,16 @@ class Lookout:
         span = self._store.turns.span()
         if span is None or span.end - span.start < timedelta(days=self._settings.alerts.settle_days):
             return ""
-        turns = _drawn(self._turns(atlas, None, until, since=span.end - _REFERENCE))
+        arrivals = Arrivals(self._store, self._settings, atlas)
+        turns = _drawn(arrivals.turns(None, until, since=span.end - _REFERENCE))
         subjects = turns.filter(turns.column("subject"))
         if len(pc.unique(subjects.column("conversation_key"))) < FEWEST:
             return ""
         names = sorted({one or "" for one in values(subjects, "middle")})
         place = {name: number for number, name in enumerate(names)}
         topics = np.array([place[one or ""] for one in values(subjects, "middle")], np.int64)
-        marks = self._marks_of(atlas, subjects, topics)
-        usual = self._read(atlas, turns, marks)
+        marks = arrivals.landmarks(subjects, topics)
+        usual = arrivals.read(turns, marks)
         placed = Placed(usual.keys, usual.novelty, usual.topics)
         edges = placed.edges()
         since = np.array([changed_at is None or one >= changed_at for one in usual.began], bool)
@@ -331,71 +284,14 @@ class Lookout:
         self._marks = (row.pinned_at, marks)
         return f"watching from {len(usual):,} conversations on"
 
-    def _landmarks(self, row: LookoutRow, atlas: AtlasRow) -> Landmarks | None:
+    def _landmarks(self, row: LookoutRow, arrivals: Arrivals) -> Landmarks | None:
         if self._marks is None or self._marks[0] != row.pinned_at:
             reference = self._store.lookouts.reference(row.recipe)
             if not reference.num_rows:
                 return None
             topics = reference.column("topic").to_numpy().astype(np.int64)
-            self._marks = (row.pinned_at, self._marks_of(atlas, reference, topics))
+            self._marks = (row.pinned_at, arrivals.landmarks(reference, topics))
         return self._marks[1]
-
-    def _marks_of(self, atlas: AtlasRow, turns: pa.Table, topics: NDArray[np.int64]) -> Landmarks:
-        order = np.argsort(turns.column("turn_key").to_numpy())  # as they are read again
-        return Landmarks.of(
-            self._vectors(atlas, turns)[order],
-            topics[order],
-            turns.column("conversation_key").to_numpy().astype(np.uint64)[order],
-        )
-
-    def _vectors(self, atlas: AtlasRow, turns: pa.Table) -> NDArray[np.float32]:
-        return self._store.vectors.read(atlas.encoder, atlas.recipe, values(turns, "text_hash"))
-
-    def _turns(
-        self, atlas: AtlasRow, after: datetime | None, until: datetime, *, since: datetime | None = None
-    ) -> pa.Table:
-        return self._store.lookouts.conversations(
-            atlas,
-            after=after,
-            until=until,
-            since=since,
-            minutes=self._settings.drift.conversation_minutes,
-            environments=self._settings.analysis.environments,
-        )
-
-    def _read(self, atlas: AtlasRow, turns: pa.Table, marks: Landmarks) -> Conversations:
-        """The conversations that have a turn with a subject."""
-        subjects = turns.filter(turns.column("subject"))
-        of = subjects.column("conversation_key").to_numpy().astype(np.uint64)
-        placed = marks.place(self._vectors(atlas, subjects), of)
-        keys, first = np.unique(of, return_index=True)  # the order of `placed`
-        order = np.argsort(first)
-        began = values(subjects, "began_at")
-        failed = self._failed(turns)
-        return Conversations(
-            keys[order],
-            [began[row] for row in first[order].tolist()],
-            subjects.column("turn_key").to_numpy().astype(np.uint64)[first[order]],
-            placed.novelty[order],
-            placed.topics[order],
-            np.isin(keys[order], np.array(sorted(failed), np.uint64)),
-        )
-
-    def _failed(self, turns: pa.Table) -> set[int]:
-        """Keys of the conversations of which a reply failed, by what was said and scored in their first minutes."""
-        of = dict(zip(values(turns, "turn_key"), values(turns, "conversation_key"), strict=True))
-        began = dict(zip(values(turns, "turn_key"), values(turns, "began_at"), strict=True))
-        minutes = timedelta(minutes=self._settings.drift.conversation_minutes)
-        scores = {
-            row["turn_key"]: row["feedback_score"]
-            for row in self._store.lookouts.feedback(list(of)).to_pylist()  # the last one stays
-            if row["created_at"] <= began[row["turn_key"]] + minutes
-        }
-        talks: dict[int, list[Turn]] = {}
-        for turn in self._store.turns.fetch(list(of)):
-            score = scores.get(turn.key)
-            talks.setdefault(of[turn.key], []).append(turn if score is None else replace(turn, feedback_score=score))
-        return {of[one.turn_key] for one in find_signals(list(talks.values())) if one.signal in NEGATIVE}
 
 
 def _drawn(turns: pa.Table) -> pa.Table:

@@ -10,7 +10,7 @@ import dash_mantine_components as dmc
 from dashboards.components.cards import card
 from dashboards.components.job import job_button, job_parts, said, working
 from dashboards.context import PageContext
-from monitor.lookout import Standing, standing
+from monitor.alerts.standing import Standing, standing
 from monitor.store.jobs import Job
 
 __all__ = ["lookout_card", "register_lookout"]

@@ -24,7 +24,7 @@ def lookout(
     `offmap serve` compares every conversation with a reference, and tells when new subjects come, a topic is asked more often,
     or more replies go wrong. When nothing changed, it has half of drift.false_alarms_per_month.
     """
-    from monitor.lookout import standing
+    from monitor.alerts.standing import standing
 
     settings = read_settings(context, store)
     with open_store(settings) as opened:

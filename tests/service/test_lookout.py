@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from monitor.alerts.standing import standing
 from monitor.assignment import Assigner
 from monitor.encoding.hashing import HashingEncoder
-from monitor.lookout import Lookout, standing
+from monitor.lookout import Lookout
 from monitor.pipeline import analyse
 from monitor.records import Turn
 from monitor.service.duties import Duties
