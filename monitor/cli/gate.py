@@ -165,19 +165,26 @@ def _points(change: float, interval: Interval) -> str:
     if least == most == 0:
         return "no change"
     if math.isnan(least):
-        return f"{100 * change:+.0f} points"
+        return f"{_signed(100 * change)} points"
     digits = 1 if max(-least, most) < _SMALL else 0
-    return f"{100 * change:+.{digits}f} points ({least:+.{digits}f} to {most:+.{digits}f})"
+    return f"{_signed(100 * change, digits)} points ({_signed(least, digits)} to {_signed(most, digits)})"
+
+
+def _signed(points: float, digits: int = 0) -> str:
+    """
+    >>> _signed(3.7), _signed(-0.2), _signed(-0.24, 1)
+    ('+4', '0', '-0.2')
+    """
+    return f"{points:+.{digits}f}" if round(points, digits) else "0"
 
 
 def _of_itself(found: Gate, interval: float) -> str:
     """What is said of a change that may be none; empty where it is one, or nothing is known."""
-    if found.changed is not False or found.change.low == found.change.high:
+    change = found.change
+    if found.changed is not False or change.low == change.high:
         return ""
-    return (
-        f"The change is within what an estimate moves by itself: its {interval:.0%} interval, "
-        f"{100 * found.change.low:+.1f} to {100 * found.change.high:+.1f} points, holds 0."
-    )
+    ends = f"{_signed(100 * change.low, 1)} to {_signed(100 * change.high, 1)} points"
+    return f"The change is within what an estimate moves by itself: its {interval:.0%} interval, {ends}, holds 0."
 
 
 def _markdown(found: Gate, title: str, on: str, verdict: str, names: dict[str, str], interval: float) -> str:
