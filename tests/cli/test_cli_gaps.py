@@ -30,7 +30,7 @@ def test_the_shape_of_the_gaps(built: Offmap) -> None:
     topics = {topic["id"] for topic in built.done("topics", "--json").json["topics"]}
     for rank, gap in enumerate(found["gaps"], 1):
         assert set(gap) == KEYS | EXTRA | LIFE
-    assert gap["risk_low"] <= gap["risk"] <= gap["risk_high"]
+        assert gap["risk_low"] <= gap["risk"] <= gap["risk_high"]
         assert gap["rank"] == rank and gap["topic"] in topics
         assert all(set(one) == {"turn_id", "text"} for one in gap["examples"]) and gap["examples"]
         assert all(set(one) == {"item_id", "prompt"} for one in gap["nearest_eval_items"])
