@@ -431,9 +431,31 @@ def held_table(held: Results) -> str:
     )
 
 
+def gate_table(results: Results) -> str:
+    """The interval of a change of an eval set, against truth."""
+    rows = [
+        [
+            row["data"],
+            f"{row['turns']:,}",
+            str(row["items_per_intent"]),
+            "yes" if row["labelled"] else "no",
+            f"{row['interval_holds']:.0%}",
+            f"{row['width']:.0f}",
+            f"{row['width_apart']:.0f}",
+            f"{row['error']:.1f}",
+            f"{row['topics_interval_holds']:.0%}",
+        ]
+        for row in results["table"]
+    ]
+    head = ("data", "turns", "items an intent", "labels", "90 % interval holds", "width, points", "drawn apart",
+            "error, points", "of topics that changed")  # fmt: skip
+    return table(head, rows)
+
+
 BENCHMARKS: dict[str, Callable[[Results], str]] = {
     "topics": topics_table,
     "coverage": coverage_table,
+    "gate": gate_table,
     "gaps": gaps_table,
     "drift": drift_table,
     "drift_store": drift_store_table,

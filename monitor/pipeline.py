@@ -34,6 +34,7 @@ from monitor.atlas.network import Network, build_network
 from monitor.atlas.standing import read_decided, read_standing
 from monitor.atlas.topics import find_topics, turn_topics
 from monitor.clock import Clock
+from monitor.coverage.estimate import Coverage
 from monitor.coverage.examination import examine
 from monitor.coverage.health import Health
 from monitor.coverage.items import ComparedItems, askers_of, distinct_items
@@ -41,7 +42,7 @@ from monitor.coverage.listed import Listed, read_listed
 from monitor.coverage.marking import Marking, read_marking
 from monitor.coverage.production import Production
 from monitor.coverage.repeats import without_repeats
-from monitor.coverage.report import Report, compare
+from monitor.coverage.report import Report, compare, coverage_of
 from monitor.encoding.cache import encode_missing
 from monitor.encoding.encoder import Encoder, made_of
 from monitor.encoding.languages import known_languages
@@ -63,7 +64,7 @@ from monitor.store.reports import SIGNALS, CoverageRow
 from monitor.store.runs import PublishedRun
 from monitor.store.store import Store
 
-__all__ = ["Analysis", "analyse", "compared_vectors", "published_sides", "weigh"]
+__all__ = ["Analysis", "Weighed", "analyse", "compared_sets", "compared_vectors", "published_sides", "weigh"]
 
 
 class Step(Protocol):
@@ -171,18 +172,39 @@ def analyse(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What eval sets are found to cover, and the coverage of others `before` on the same traffic; None where nothing was asked
+    or can be said."""
+
+    report: Report
+    before: Coverage | None = None
+
+
 def weigh(
     store: Store,
     encoder: Encoder,
     settings: Settings,
     eval_sets: Sequence[EvalSet],
     *,
+    before: Sequence[EvalSet] = (),
     progress: Progress | None = None,
-) -> Report:
-    """Compare the published atlas with eval sets as `analyse` would, and publish nothing. Raises as `published_sides`."""
-    production, items, vectors, left_out = published_sides(store, encoder, settings, eval_sets, progress=progress)
+) -> Weighed:
+    """Compare the published atlas with eval sets as `analyse` would, and with those `before`, and publish nothing.
+
+    Raises as `published_sides`.
+    """
+    published = _Published.of(store, encoder, settings, progress or Silent())
+    production, items, vectors, left_out = published.against(eval_sets)
     report = compare(production, items, vectors, settings)
-    return replace(report, verdict=report.verdict + _left_out(left_out))
+    report = replace(report, verdict=report.verdict + _left_out(left_out))
+    if not before:
+        return Weighed(report)
+    other, items_before, vectors_before, _ = published.against(before)
+    same = (items.texts, items.labels, items.places) == (items_before.texts, items_before.labels, items_before.places)
+    if same and (production.surely_covered == other.surely_covered).all():
+        return Weighed(report, report.coverage)
+    return Weighed(report, coverage_of(other, items_before, vectors_before, settings))
 
 
 def published_sides(
@@ -198,24 +220,54 @@ def published_sides(
 
     Raises `InputError` when nothing is published, or by another encoder than the settings choose.
     """
-    run, progress = store.runs.current(), progress or Silent()
-    row = store.atlases.load(run.atlas_id) if run is not None else None
-    if run is None or row is None:
-        raise InputError("nothing is analysed yet: run offmap analyse --eval-set NAME first")
-    _same_encoder(row, encoder)
-    window = Window(run.window_start, run.window_end)
-    corpus = read_corpus(store, USER_TEXT, window=window, environments=settings.analysis.environments)
-    if not len(corpus):
-        raise InputError(_why_empty(store, window, settings))
-    sides = _encoded_sides(store, encoder, corpus, eval_sets, progress)
-    corpus, items = sides.corpus, sides.items
-    marking = read_marking(store, eval_sets)
-    network, _ = _network(store, sides, _languages(store, corpus), store.curation.in_force(), marking, settings)
-    signals, marked = find_signals(_conversations(store, corpus)), marking.covered_turns(corpus, network)
-    atlas = read_atlas(store, run.atlas_id, corpus)
-    production = _production(store, network, atlas, signals, marked, window, settings)
-    readable = _readable(store, items, settings)
-    return production, items.only(readable), sides.item_vectors[readable], int((~readable).sum())
+    return _Published.of(store, encoder, settings, progress or Silent()).against(eval_sets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """The published atlas over its traffic as it is now, to be compared with whichever eval sets."""
+
+    store: Store
+    encoder: Encoder
+    settings: Settings
+    progress: Progress
+    window: Window
+    corpus: Corpus
+    network: Network
+    atlas: Atlas
+    signals: Sequence[Signal]
+
+    @classmethod
+    def of(cls, store: Store, encoder: Encoder, settings: Settings, progress: Progress) -> _Published:
+        run = store.runs.current()
+        row = store.atlases.load(run.atlas_id) if run is not None else None
+        if run is None or row is None:
+            raise InputError("nothing is analysed yet: run offmap analyse --eval-set NAME first")
+        _same_encoder(row, encoder)
+        window = Window(run.window_start, run.window_end)
+        corpus = read_corpus(store, USER_TEXT, window=window, environments=settings.analysis.environments)
+        if not len(corpus):
+            raise InputError(_why_empty(store, window, settings))
+        sides = _encoded_sides(store, encoder, corpus, (), progress)
+        corpus, noise = sides.corpus, read_marking(store, ())  # which turns are noise hangs on no eval set
+        network, _ = _network(store, sides, _languages(store, corpus), store.curation.in_force(), noise, settings)
+        signals = find_signals(_conversations(store, corpus))
+        atlas = read_atlas(store, run.atlas_id, corpus)
+        return cls(store, encoder, settings, progress, window, corpus, network, atlas, signals)
+
+    def against(self, eval_sets: Sequence[EvalSet]) -> tuple[Production, ComparedItems, NDArray[np.float32], int]:
+        marked = read_marking(self.store, eval_sets).covered_turns(self.corpus, self.network)
+        production = _production(self.store, self.network, self.atlas, self.signals, marked, self.window, self.settings)
+        items = distinct_items(eval_sets, EVAL_PROMPT)
+        readable = _readable(self.store, items, self.settings)
+        vectors = _reference_vectors(self.store, self.encoder, items.texts, self.progress)
+        return production, items.only(readable), vectors[readable], int((~readable).sum())
+
+
+def compared_sets(store: Store, report: CoverageRow) -> list[EvalSet]:
+    """The eval sets that a report compared, in those versions."""
+    versions = [(one.name, one.version) for one in store.eval_sets.summaries()]
+    return [store.eval_sets.load(*one) for one in versions if short_hash(*one) in report.eval_set_ids]
 
 
 def compared_vectors(store: Store, encoder: Encoder, settings: Settings) -> tuple[ComparedItems, NDArray[np.float32]]:
@@ -227,9 +279,7 @@ def compared_vectors(store: Store, encoder: Encoder, settings: Settings) -> tupl
     if row is None or report is None:
         raise InputError("nothing is analysed yet: run offmap analyse --eval-set NAME first")
     _same_encoder(row, encoder)
-    versions = [(one.name, one.version) for one in store.eval_sets.summaries()]
-    sets = [store.eval_sets.load(*one) for one in versions if short_hash(*one) in report.eval_set_ids]
-    items = distinct_items(sets, EVAL_PROMPT)
+    items = distinct_items(compared_sets(store, report), EVAL_PROMPT)
     items = items.only(_readable(store, items, settings))
     return without_repeats(items, _reference_vectors(store, encoder, items.texts, Silent()))
 

@@ -14,7 +14,7 @@ from monitor.store.atlases import TopicRow
 from monitor.store.reports import GapRow
 from monitor.wording import attribute_words, clean, share, share_range, split_words
 
-__all__ = ["label_in_list", "of_part", "share_of", "where_from", "why_so_high"]
+__all__ = ["label_in_list", "of_part", "share_of", "times_words", "where_from", "why_so_high"]
 
 
 def label_in_list(gap: GapRow, topic: TopicRow | None) -> str:
@@ -63,3 +63,15 @@ def why_so_high(gap: GapRow) -> str:
         f"Priority {gap.priority:.4f} = {parts['traffic']:.2%} of the traffic × {parts['surely_uncovered']:.0%} surely "
         f"uncovered × {parts['risk']:.2f} for failing replies × {parts['growth']:.2f} for growth."
     )
+
+
+def times_words(value: float, low: float | None, high: float | None) -> str:
+    """How many times, with its interval where one is known.
+
+    >>> times_words(1.26, 0.8, 2.04), times_words(1.26, None, None), times_words(float("nan"), float("nan"), float("nan"))
+    ('×1.3 (0.8 to 2.0)', '×1.3', '–')
+    """
+    if value != value:
+        return "–"
+    known = low is not None and high is not None and low == low
+    return f"×{value:.1f}" + (f" ({low:.1f} to {high:.1f})" if known else "")

@@ -17,7 +17,7 @@ from dashboards.context import PageContext
 from dashboards.figures.coverage import interval_bar
 from dashboards.figures.topics import growth_curve
 from dashboards.pages import gap_life
-from dashboards.pages.gap_parts import label_in_list, of_part, share_of, where_from, why_so_high
+from dashboards.pages.gap_parts import label_in_list, of_part, share_of, times_words, where_from, why_so_high
 from dashboards.pages.talks import talks_card
 from dashboards.queries.run import LEVELS, Shown, read_run
 from dashboards.queries.topics import topic_over_time
@@ -33,6 +33,9 @@ from monitor.wording import clean, counted, coverage_words, percent, short_day
 __all__ = ["PATH", "TITLE", "layout", "register"]
 
 PATH, TITLE, ICON = "/gaps", "Gaps", "◍"
+
+#: A gap is said to grow from so many times on, where its interval does not hold 1.
+_GROWING = 1.3
 
 _COLUMNS = [
     column(
@@ -249,7 +252,8 @@ def _gap_page(context: PageContext, selection: Selection, shown: Shown, gap: Gap
 
 
 def _words(gap: GapRow, topic: TopicRow) -> str:
-    growing = f", growing ×{gap.growth:.1f}" if gap.growth == gap.growth and gap.growth >= 1.3 else ""
+    surely = gap.growth >= _GROWING and (gap.growth_low is None or gap.growth_low > 1)
+    growing = f", growing {times_words(gap.growth, gap.growth_low, gap.growth_high)}" if surely else ""
     by = f" by {counted(topic.users, 'user')}" if gap.attribute is None else ""
     return (
         f"{gap.coverage:.0%} of {gap.turns:,} turns{by} are covered "
@@ -268,7 +272,17 @@ def _numbers(context: PageContext, gap: GapRow, topic: TopicRow, shown: Shown) -
     facts = [
         ["priority", f"{gap.priority:.4f}", why_so_high(gap)],
         ["novelty", f"{gap.novelty:.2f}", "How far its turns are from the nearest eval item; 0 is the same."],
-        ["risk", f"{gap.risk:.1f}", "How often replies fail here against everywhere."],
+        [
+            "risk",
+            times_words(gap.risk, gap.risk_low, gap.risk_high),
+            "How often replies fail here against everywhere, from 0.67 to 1.5. In brackets: where it lies nine times of ten.",
+        ],
+        [
+            "growth",
+            times_words(gap.growth, gap.growth_low, gap.growth_high),
+            "Its share of the traffic in the last week over that in the four weeks before. In brackets: where it lies nine "
+            "times of ten, had other conversations come.",
+        ],
         ["conversations", f"{gap.conversations:,}", "Conversations that ask this."],
     ]
     rows = [[explained(html.Span(name, className="explained"), meaning), value] for name, value, meaning in facts]

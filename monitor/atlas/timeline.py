@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DAY", "first_seen", "growth"]
+__all__ = ["DAY", "first_seen", "growth", "growth_of", "periods"]
 
 DAY = 86_400_000_000
 _WEEK = 7 * DAY
@@ -35,23 +35,30 @@ def growth(
     all_created: NDArray[np.int64],
     *,
     end: int,
-    recent: int = 7 * DAY,
-    before: int = 28 * DAY,
 ) -> float:
     """Share of the traffic in the last 7 days over that in the 28 days before; 1 is no change, nan without two weeks of data.
 
     One turn is added to the topic's count on either side (in proportion to the traffic), so that new and rare topics have a
     finite growth.
     """
-    border, start = end - recent, end - recent - before
-    total_recent, total_before = _between(all_created, border, end), _between(all_created, start, border)
-    if total_before == 0 or total_recent == 0 or all_created.min() > border - _WEEK:
+    totals = [float(one.sum()) for one in periods(all_created, end=end)]
+    if not all(totals) or all_created.min() > end - 2 * _WEEK:
         return float("nan")
-    whole = total_recent + total_before
-    in_recent = _between(created, border, end) + total_recent / whole
-    in_before = _between(created, start, border) + total_before / whole
-    return float((in_recent / total_recent) / (in_before / total_before))
+    in_recent, in_before = (np.array([float(one.sum())]) for one in periods(created, end=end))
+    return float(growth_of(in_recent, in_before, *totals)[0])
 
 
-def _between(created: NDArray[np.int64], start: int, end: int) -> int:
-    return int(((created >= start) & (created < end)).sum())
+def periods(created: NDArray[np.int64], *, end: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What is of the last 7 days [t], and of the 28 days before [t]."""
+    border = end - _WEEK
+    return (created >= border) & (created < end), (created >= border - 4 * _WEEK) & (created < border)
+
+
+def growth_of(
+    in_recent: NDArray[np.float64], in_before: NDArray[np.float64], recent: float, before: float
+) -> NDArray[np.float64]:
+    """Growth of topics [l] from their turns of both periods and those of all; nan where a period holds none at all."""
+    if not recent or not before:
+        return np.full(len(in_recent), np.nan)
+    whole = recent + before
+    return np.asarray(((in_recent + recent / whole) / recent) / ((in_before + before / whole) / before), np.float64)

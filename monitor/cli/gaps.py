@@ -270,6 +270,8 @@ def _document(
         "splits": [dict(one) | {"words": split_words(one)} for one in gap.splits or ()],
         "first_seen": gap.first_seen,
         "growth": gap.growth,
+        "growth_low": gap.growth_low,
+        "growth_high": gap.growth_high,
         "examples": [{"turn_id": one.turn_id, "text": one.text} for one in examples],
         "nearest_eval_items": nearest,
         "rank": gap.rank,
@@ -279,6 +281,8 @@ def _document(
         "novelty": gap.novelty,
         "alert": gap.alert,
         "risk": gap.risk,
+        "risk_low": gap.risk_low,
+        "risk_high": gap.risk_high,
     }
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.coverage.draws import Replicate
 from monitor.coverage.interval import Interval, lies, moves
 from monitor.coverage.novelty import Novelty
 from monitor.coverage.score import turn_scores
-from monitor.coverage.share import Share, resample
+from monitor.coverage.share import Share
 
 __all__ = ["Coverage", "Traffic", "estimate_coverage"]
 
@@ -57,6 +58,8 @@ class Coverage:
     `topics` is where the coverage of each topic lies, `sampled` how far its figure would have moved had other conversations
     and items been drawn: what is compared between two eval sets, or two parts of a topic, moves no farther by itself.
     `separation` is the probability that a missed text has the greater novelty (an AUROC, from left-out eval items).
+    `draws` [r, 1 + l] are the figures of the traffic and of the topics in each replicate, in which another eval set on the
+    same traffic, with the same seed, meets the same conversations.
     Where `says` is false the eval set is too small or too alike to tell: the figures are nan.
     """
 
@@ -65,6 +68,7 @@ class Coverage:
     topics: tuple[Interval, ...]
     sampled: tuple[Interval, ...]
     separation: float
+    draws: NDArray[np.float64]
 
     @property
     def says(self) -> bool:
@@ -93,17 +97,16 @@ def estimate_coverage(
     if len(traffic) == 0 or not separation >= _least_separation(len(novelty.covered)):
         nothing = Interval(np.nan, np.nan, np.nan)
         unknown = np.full(len(traffic), np.nan, np.float32)
-        return Coverage(nothing, unknown, (nothing,) * topics, (nothing,) * topics, separation)
+        return Coverage(
+            nothing, unknown, (nothing,) * topics, (nothing,) * topics, separation, np.empty((0, 1 + topics))
+        )
     score = turn_scores(novelty)
     bins = _Bins.of(score)
     histograms = _Histograms.of(bins, score, novelty, traffic, topics)
-    rng = np.random.default_rng(seed)
     value, per_topic, offset = histograms.coverage(bins)
-    draws = [histograms.replicate(bins, rng, value) for _ in range(replicates)]
-    (of_traffic,) = moves(
-        np.array([histograms.with_marked(value, None)]), np.array([[draw[0]] for draw in draws]), interval
-    )
-    of_topics = np.stack([draw[1] for draw in draws])
+    draws = [histograms.replicate(bins, Replicate.of(seed, number), value) for number in range(replicates)]
+    whole, of_topics = np.array([[draw[0]] for draw in draws]), np.stack([draw[1] for draw in draws])
+    (of_traffic,) = moves(np.array([histograms.with_marked(value, None)]), whole, interval)
     covered = bins.probability(offset)[bins.of_values(score)][traffic.texts]
     if traffic.covered is not None:
         covered = np.where(traffic.covered, 1.0, covered)
@@ -113,6 +116,7 @@ def estimate_coverage(
         lies(per_topic, of_topics, histograms.marked_in_topics(), interval, learnt=novelty.order is not None),
         moves(per_topic, of_topics, interval),
         separation,
+        np.concatenate([whole, of_topics], axis=1),
     )
 
 
@@ -197,10 +201,10 @@ class _Histograms:
         per_topic, offset = self._topics(bins, value, None)
         return value, per_topic, offset
 
-    def replicate(self, bins: _Bins, rng: np.random.Generator, value: float) -> tuple[float, NDArray[np.float64]]:
+    def replicate(self, bins: _Bins, replicate: Replicate, value: float) -> tuple[float, NDArray[np.float64]]:
         """Coverage and that of each topic of a bootstrap replicate; topics go half of the way from `value` with the whole."""
-        weight = resample(rng, int(self.conversations.max()) + 1)[self.conversations]
-        drawn = self.share.estimate(self._open(weight), rng)
+        weight = replicate.conversations(int(self.conversations.max()) + 1)[self.conversations]
+        drawn = self.share.estimate(self._open(weight), replicate)
         per_topic, _ = self._topics(bins, value + _TOPICS_FOLLOW * (drawn - value), weight)
         return self.with_marked(drawn, weight), per_topic
 

@@ -90,14 +90,14 @@ def with_their_kind(kinds: NDArray[np.int64], lots: NDArray[np.float64], alone: 
     return LeftOut(alone.cells * folds + fold, held, fold)
 
 
-def stratum_of(kinds: Sequence[NDArray[np.int64]], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first of the `kinds` [m] in which most items are not alone; a single stratum where there is none."""
-    for kind in kinds:
+def stratum_of(kinds: Sequence[NDArray[np.int64]], groups: NDArray[np.int64]) -> int | None:
+    """Which of the `kinds` [m] is the first in which most items are not alone; None where there is none."""
+    for place, kind in enumerate(kinds):
         names, member = np.unique(kind, return_inverse=True)
         together = np.unique(np.stack([member.ravel(), groups], axis=1), axis=0)[:, 0]
         if (np.bincount(together, minlength=len(names))[member.ravel()] > 1).mean() >= _SHARED:
-            return np.asarray(member.ravel(), np.int64)
-    return np.zeros(len(groups), np.int64)
+            return place
+    return None
 
 
 def turns_an_item(

@@ -23,6 +23,7 @@ __all__ = [
     "is_held",
     "priority_parts",
     "rank_gaps",
+    "risk_of",
     "topic_id_of",
 ]
 
@@ -151,7 +152,7 @@ def gap_of(position: int, one: Slice, bounds: Bounds) -> Gap:
     priority = share * (1 - high end of coverage) * risk * growth: the turns that are surely uncovered, weighted by how
     often replies fail there compared with everywhere (0.67 to 1.5) and by whether it grows (square root; 0.7 to 1.4).
     """
-    risk = _risk(one, bounds.failures)
+    risk = float(risk_of(one.failures * one.turns, one.turns, bounds.failures))
     return Gap(position, one.surely_uncovered * risk * growth_factor(one.growth), risk)
 
 
@@ -187,12 +188,14 @@ def _units(slices: Sequence[Slice], gap: NDArray[np.bool_]) -> list[int]:
     return units
 
 
-def _risk(one: Slice, failures: float) -> float:
-    """Failure rate of the slice over that of everything, drawn to 1 by twenty turns of the usual rate."""
+def risk_of(
+    failed: float | NDArray[np.float64], turns: float | NDArray[np.float64], failures: float
+) -> NDArray[np.float64]:
+    """Failure rate of slices over that of everything, `failures`, drawn to 1 by twenty turns of the usual rate."""
     if failures <= 0:
-        return 1.0
-    rate = (one.failures * one.turns + failures * 20) / (one.turns + 20)
-    return float(np.clip(rate / failures, 1 / _RISK_LIMIT, _RISK_LIMIT))
+        return np.ones(np.shape(turns))
+    rate = (failed + failures * 20) / (np.asarray(turns) + 20)
+    return np.asarray(np.clip(rate / failures, 1 / _RISK_LIMIT, _RISK_LIMIT), np.float64)
 
 
 def growth_factor(growth: float) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "lies", "moves"]
+__all__ = ["Interval", "differs", "flips", "lies", "moves"]
 
 #: A topic is as uncertain as this many intents of which each is covered or not with the probability of its figure: the variance
 #: is p * (1 - p) over this number. The second where the order of turns was learnt from labels (docs/decisions/0034).
@@ -45,6 +45,18 @@ def moves(figures: NDArray[np.float64], draws: NDArray[np.float64], interval: fl
     )
 
 
+def differs(figures: NDArray[np.float64], draws: NDArray[np.float64], interval: float) -> tuple[Interval, ...]:
+    """Where the truth of each difference [l] lies, from replicates of it [r, l]: the basic bootstrap interval.
+
+    As far as replicates lie below the figure, the truth may lie above it: from 2 * figure - high to 2 * figure - low. Figures
+    of a change fall short of it more often than they pass it, and replicates are skewed the same way.
+    """
+    return tuple(
+        Interval(one.value, 2 * one.value - one.high, 2 * one.value - one.low)
+        for one in moves(figures, draws, interval)
+    )
+
+
 def lies(
     figures: NDArray[np.float64],
     draws: NDArray[np.float64],
@@ -59,12 +71,25 @@ def lies(
     order of turns was `learnt` from labels. Of a topic, the share that people `marked` [l] as covered is. One quantile a
     replicate is taken, spread evenly, in place of a draw.
     """
+    open_ = 1 - marked
+    share = np.divide(draws - marked, open_, out=np.ones_like(draws), where=open_ > 0)
+    return moves(figures, marked + open_ * _of_intents(share, _INTENTS_LEARNT if learnt else _INTENTS), interval)
+
+
+def flips(figures: NDArray[np.float64], draws: NDArray[np.float64], interval: float) -> tuple[Interval, ...]:
+    """Where the change of each topic's coverage [l] lies, from the differences of two figures over replicates [r, l].
+
+    What is won (or lost) is that of three intents, each of which flips with the probability of the difference: the beta
+    distribution of `lies` about it, in its direction. Where nothing differs nothing changed.
+    """
+    return moves(figures, np.where(draws == 0, 0.0, np.sign(draws) * _of_intents(np.abs(draws), _INTENTS)), interval)
+
+
+def _of_intents(share: NDArray[np.float64], intents: int) -> NDArray[np.float64]:
+    """Such a share [r, l] of so many intents, each of which counts or not: one quantile a replicate."""
     from scipy.special import betaincinv
 
-    open_, size = 1 - marked, (_INTENTS_LEARNT if learnt else _INTENTS) - 1
-    share = np.divide(draws - marked, open_, out=np.ones_like(draws), where=open_ > 0)
     p = _NEVER_SURE + (1 - 2 * _NEVER_SURE) * np.clip(share, 0, 1)
-    replicates = len(draws)
+    replicates = len(share)
     at = (np.random.default_rng(0).permutation(replicates) + 0.5) / max(replicates, 1)
-    drawn = betaincinv(p * size, (1 - p) * size, at[:, None])
-    return moves(figures, marked + open_ * drawn, interval)
+    return np.asarray(betaincinv(p * (intents - 1), (1 - p) * (intents - 1), at[:, None]), np.float64)

@@ -81,7 +81,8 @@ class Novelty:
     `covered` [m] is that of items left out with a part of every kind, nan where an item is the only one of its kind; `missed`
     [l, m] that of items left out with all of their kind as well: the fine topic, and where the items are labelled the label.
     `as_covered` [n, f] is that of the texts while each of f such parts is left out: of a covered turn it is what `covered` is
-    of an item. `strata` [m] numbers the kinds that the parts are of; they are `labelled` or topics. `nearest_items` [n] is the
+    of an item. `strata` [m] numbers the kinds that the parts are of; they are `labelled` or topics. `lots` [2, m] are those of
+    the items' texts and of the names of their strata. `nearest_items` [n] is the
     eval item nearest to each text by the encoder's cosine, and `nearest_cosines` how near. `item_topics` [l, m] are the topics
     of the eval items on each level, -1 for none, and `presence` [n] what they say of each text. `order` [n] is the novelty of
     the texts in directions learnt from the items' labels, to put the texts in order by: it is not to be compared with that of
@@ -94,6 +95,7 @@ class Novelty:
     covered: NDArray[np.float64]
     missed: NDArray[np.float64]
     strata: NDArray[np.int64]
+    lots: NDArray[np.float64]
     nearest_items: NDArray[np.int64]
     nearest_cosines: NDArray[np.float32]
     item_topics: NDArray[np.int64]
@@ -131,7 +133,9 @@ def measure_novelty(
     if labelled is not None:
         kinds, named = [*kinds, labelled], [*named, [label or "" for label in items.labels]]
     groups = item_groups(items.vectors)
-    strata = stratum_of([kinds[-1], *item_topics[::-1]], groups)
+    strata, lots_of_strata = _strata(
+        [(kinds[-1], named[-1]), *((one, one.astype(str)) for one in item_topics[::-1])], groups
+    )
     parts = alone(strata, groups, lots(items.texts))
     of_kinds = [with_their_kind(kind, lots(names), parts) for kind, names in zip(kinds, named, strict=True)]
     left_out = [none_left_out(len(items)), parts, *of_kinds]
@@ -151,6 +155,7 @@ def measure_novelty(
         covered=of_parts[1],
         missed=np.stack([of_items for _, of_items in missed]),
         strata=strata,
+        lots=np.stack([lots(items.texts), lots_of_strata]),
         nearest_items=nearest_items[:, 0],
         nearest_cosines=nearest_cosines[:, 0],
         item_topics=np.stack(item_topics),
@@ -159,6 +164,16 @@ def measure_novelty(
         order=order,
         item_presence=without,
     )
+
+
+def _strata(
+    kinds: Sequence[tuple[NDArray[np.int64], Sequence[str] | NDArray[np.str_]]], groups: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The number of each item's stratum [m] and its lot, from the numbers and names of some kinds [m]."""
+    place = stratum_of([numbers for numbers, _ in kinds], groups)
+    names = [""] * len(groups) if place is None else list(map(str, kinds[place][1]))
+    numbers = np.unique(names, return_inverse=True)[1]
+    return np.asarray(numbers.ravel(), np.int64), lots(names)
 
 
 def home_topics(

@@ -25,18 +25,22 @@ from monitor.settings import Settings
 from monitor.store.reports import GapRow, TopicCoverageRow
 from monitor.wording import counted
 
-__all__ = ["Report", "compare"]
+__all__ = ["Report", "compare", "coverage_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is said of the whole (`traffic`, nan where nothing can be said), of topics, of turns, and the ranked gaps."""
+    """What is said of the whole (`traffic`, nan where nothing can be said), of topics, of turns, and the ranked gaps.
+
+    `coverage` is what the figures were read from; None where nothing can be said.
+    """
 
     traffic: Interval
     verdict: str
     topics: Sequence[TopicCoverageRow]
     turns: pa.Table
     gaps: Sequence[GapRow]
+    coverage: Coverage | None = None
 
 
 def compare(
@@ -55,21 +59,12 @@ def compare(
         return _report_without(production, _NO_EVAL_SET)
     items, item_vectors = without_repeats(items, item_vectors)
     subjects = _Subjects.of(production)
-    levels = [production.text_topics(level)[production.network.has_subject] for level in (MIDDLE, FINE)]
-    evals = EvalVectors(item_vectors, items.labels, items.texts)
-    k = settings.atlas.neighbours
-    novelty = measure_novelty(subjects.vectors, evals, topics=levels, k=k, talk=subjects.talk)
+    novelty = subjects.novelty(production, items, item_vectors, settings)
     least = settings.coverage.min_eval_items
     if len(items) < least:
         verdict = _TOO_FEW.format(items=len(items), least=least)
         return _report_without(production, verdict, subjects.turn_table(production, novelty, items, None))
-    counted = production.counted
-    traffic = Traffic(
-        subjects.number[production.corpus.text_of[counted]],
-        production.atlas.of_turns[:, counted],
-        numbered(production.corpus.conversation[counted]),
-        None if production.marked is None else production.marked[counted],
-    )
+    traffic = subjects.traffic(production)
     estimator = Estimator(novelty, traffic, settings)
     coverage = estimator.of_topics(len(production.atlas.topics))
     turns = subjects.turn_table(production, novelty, items, coverage)
@@ -79,11 +74,25 @@ def compare(
     gaps = gap_rows(production, coverage, of_turns, items, item_vectors, settings, estimator, listed or Listed())
     return Report(
         coverage.traffic,
-        _verdict(coverage.traffic, len(counted), gaps, settings.coverage.interval),
+        _verdict(coverage.traffic, len(traffic), gaps, settings.coverage.interval),
         _topic_rows(production, coverage, of_turns, traffic),
         turns,
         gaps,
+        coverage,
     )
+
+
+def coverage_of(
+    production: Production, items: ComparedItems, item_vectors: NDArray[np.float32], settings: Settings
+) -> Coverage | None:
+    """The coverage as `compare` finds it, without turns and gaps; None where nothing can be said."""
+    items, item_vectors = without_repeats(items, item_vectors)
+    if not len(items) or len(items) < settings.coverage.min_eval_items:
+        return None
+    subjects = _Subjects.of(production)
+    novelty = subjects.novelty(production, items, item_vectors, settings)
+    coverage = Estimator(novelty, subjects.traffic(production), settings).of_topics(len(production.atlas.topics))
+    return coverage if coverage.says else None
 
 
 _NO_EVAL_SET = (
@@ -134,6 +143,22 @@ class _Subjects:
             np.where(keep, np.cumsum(keep) - 1, -1),
             production.network.vectors[keep],
             production.network.graph.talk[keep][:, keep].tocsr(),
+        )
+
+    def novelty(
+        self, production: Production, items: ComparedItems, item_vectors: NDArray[np.float32], settings: Settings
+    ) -> Novelty:
+        levels = [production.text_topics(level)[production.network.has_subject] for level in (MIDDLE, FINE)]
+        evals = EvalVectors(item_vectors, items.labels, items.texts)
+        return measure_novelty(self.vectors, evals, topics=levels, k=settings.atlas.neighbours, talk=self.talk)
+
+    def traffic(self, production: Production) -> Traffic:
+        counted = production.counted
+        return Traffic(
+            self.number[production.corpus.text_of[counted]],
+            production.atlas.of_turns[:, counted],
+            numbered(production.corpus.conversation[counted]),
+            None if production.marked is None else production.marked[counted],
         )
 
     def turn_table(

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.coverage.draws import Replicate
 from monitor.coverage.folds import turns_an_item
 from monitor.coverage.novelty import Novelty
 
-__all__ = ["Share", "resample"]
+__all__ = ["Share"]
 
 #: Quantiles of the novelty of covered text at which the share is read, and those at which it is bounded. High ones: lower
 #: down, items and turns differ more by how they are worded than by what is covered.
@@ -35,8 +36,8 @@ _COVERED_IN_TOPIC = 0.1
 class Share:
     """How much of each text [q, n] with a fold left out and `with_all` items [q, n], of each item left out alone [q, m] and
     with its kind [l, q, m] lies at or below each of q thresholds, nan where nothing is known of an item. The first thresholds
-    are those of the bounds. And the stratum of each text's nearest item [n] and of each item [m], whether these are labels,
-    and the text of each turn [t].
+    are those of the bounds. And the stratum of each text's nearest item [n] and of each item [m], whether these are labels, the
+    lots of items and strata [2, m], and the text of each turn [t].
     """
 
     texts: NDArray[np.float32]
@@ -46,6 +47,7 @@ class Share:
     nearest: NDArray[np.int64]
     strata: NDArray[np.int64]
     labelled: bool
+    lots: NDArray[np.float64]
     text_of: NDArray[np.int64]
 
     @classmethod
@@ -64,10 +66,11 @@ class Share:
             nearest,
             strata,
             novelty.labelled,
+            novelty.lots,
             text_of,
         )
 
-    def estimate(self, turn_weight: NDArray[np.float64] | None, rng: np.random.Generator | None) -> float:
+    def estimate(self, turn_weight: NDArray[np.float64] | None, replicate: Replicate | None) -> float:
         """The weight of the covered in the turns: the mean over the kinds.
 
         A replicate draws items, or their strata where these are topics, with replacement, for missed text the strata once more,
@@ -79,14 +82,14 @@ class Share:
         kinds, place, read = np.arange(len(self.missed)), 0.5, _READ
         of_missed = weight
         inside, with_all = _COVERED_IN_TOPIC, _WITH_ALL
-        if rng is not None:
-            place = float(rng.random())
-            inside, with_all = 2 * _COVERED_IN_TOPIC * float(rng.random()), 2 * _WITH_ALL * float(rng.random())
-            weight = weight * self._drawn(rng)
+        if replicate is not None:
+            place = replicate.place
+            inside, with_all = 2 * _COVERED_IN_TOPIC * replicate.inside, 2 * _WITH_ALL * replicate.with_all
+            weight = weight * self._drawn(replicate)
             # The kinds that are missed are others than these, as much by chance as the draw of these.
-            of_missed = weight * resample(rng, int(self.strata.max()) + 1)[self.strata]
-            kinds = kinds[[int(rng.integers(len(kinds)))]]
-            read = _READ[[int(rng.integers(len(_READ)))]]
+            of_missed = weight * replicate.times(self.lots[1], once_more=True)
+            kinds = kinds[[int(replicate.kind * len(kinds))]]
+            read = _READ[[int(replicate.read * len(_READ))]]
         f, f0 = self._turns(text_weight, with_all, read), _reached(self.covered[read], weight)
         found = []
         for kind in kinds.tolist():
@@ -98,17 +101,18 @@ class Share:
                 found[-1] = place * _greatest_weight(*bound)
         return float(np.mean(found))
 
-    def _drawn(self, rng: np.random.Generator) -> NDArray[np.float64]:
+    def _drawn(self, replicate: Replicate) -> NDArray[np.float64]:
         """How often each item [m] is drawn for covered text.
 
         Covered turns are of the labels that the items have; which items somebody wrote is chance. One fewer is drawn for each
         label, or few items would vary too little (Rao and Wu, 1988, "Resampling inference with complex survey data"). Of a
         topic the items may miss a part: which topics there are is chance too.
         """
-        kinds = int(self.strata.max()) + 1
+        items, strata = self.lots
         if not self.labelled:
-            return resample(rng, kinds)[self.strata]
-        return resample(rng, len(self.strata), len(self.strata) - kinds)
+            return replicate.times(strata)
+        kinds = int(self.strata.max()) + 1
+        return replicate.times(items, 1 - kinds / len(items))
 
     def _turns(self, text_weight: NDArray[np.float64], with_all: float, read: NDArray[np.int64]) -> NDArray[np.float64]:
         """Share of the turns at or below some of the thresholds: a pass over the texts for each."""
@@ -118,11 +122,6 @@ class Share:
             for one in read.tolist()
         ]
         return np.array(found) / total
-
-
-def resample(rng: np.random.Generator, n: int, draws: int | None = None) -> NDArray[np.float64]:
-    """How often each of n is drawn, with replacement, in n draws or so many."""
-    return np.bincount(rng.integers(0, n, n if draws is None else draws), minlength=n).astype(np.float64)
 
 
 def _weighted_quantiles(

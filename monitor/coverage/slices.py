@@ -18,6 +18,7 @@ from monitor.coverage.interval import Interval
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.listed import Listed, OwnItems
 from monitor.coverage.parts import Estimator, Part, parts_apart
+from monitor.coverage.pressing import Pressing, pressing_of
 from monitor.coverage.production import Production
 from monitor.coverage.splits import splits_of
 from monitor.settings import Settings
@@ -122,9 +123,17 @@ def gap_rows(
     splits = splits_of(
         production, coverage.covered, [places[gap.slice].rows for gap in ranked], min_conversations=least
     )
+    pressing = pressing_of(
+        production,
+        [places[gap.slice].rows for gap in ranked],
+        [(slices[gap.slice].growth, gap.risk) for gap in ranked],
+        interval=settings.coverage.interval,
+        replicates=settings.coverage.bootstrap,
+        seed=settings.atlas.seed,
+    )
     return [
-        _row(rank, gap, slices[gap.slice], places[gap.slice], split, production, items, item_vectors, settings)
-        for rank, (gap, split) in enumerate(zip(ranked, splits, strict=True), start=1)
+        _row(rank, gap, slices[gap.slice], places[gap.slice], split, sure, production, items, item_vectors, settings)
+        for rank, (gap, split, sure) in enumerate(zip(ranked, splits, pressing, strict=True), start=1)
     ]
 
 
@@ -134,6 +143,7 @@ def _row(
     one: Slice,
     place: _Place,
     splits: tuple[dict[str, Any], ...],
+    pressing: Pressing,
     production: Production,
     items: ComparedItems,
     item_vectors: NDArray[np.float32],
@@ -165,6 +175,10 @@ def _row(
         attribute=attribute,
         value=value,
         splits=tuple(split for split in splits if split["attribute"] != attribute),
+        growth_low=pressing.growth.low,
+        growth_high=pressing.growth.high,
+        risk_low=pressing.risk.low,
+        risk_high=pressing.risk.high,
     )
 
 

@@ -332,6 +332,12 @@ def _sampled_gaps(database: LocalDatabase) -> None:
         database.query(f"UPDATE gaps SET {column} = {was}")
 
 
+def _pressing_gaps(database: LocalDatabase) -> None:
+    """The intervals of a gap's growth and risk."""
+    for column in ("growth_low", "growth_high", "risk_low", "risk_high"):
+        database.query(f"ALTER TABLE gaps ADD COLUMN {column} DOUBLE")
+
+
 Migration = Callable[[LocalDatabase], None]
 
 #: Migration number n stands at n - 1.
@@ -355,6 +361,7 @@ MIGRATIONS: Sequence[Migration] = (
     _marks,
     _gap_parts,
     _sampled_gaps,
+    _pressing_gaps,
 )
 
 

@@ -55,7 +55,8 @@ class GapRow:
 
     Its coverage lies from `low` to `high`; between `sampled_low` and `sampled_high` the figure moves with what is sampled, and
     by that it is compared in time. A gap that is a part of its topic names the `attribute` of turns and its `value`. `splits`
-    are the values that hold most of it, as `monitor.coverage.splits.Split` has them.
+    are the values that hold most of it, as `monitor.coverage.splits.Split` has them. The intervals of growth and risk are None
+    in reports of an older offmap, and nan where growth is not known.
     """
 
     gap_id: str
@@ -81,6 +82,10 @@ class GapRow:
     attribute: str | None = None
     value: str | None = None
     splits: tuple[dict[str, Any], ...] | None = ()
+    growth_low: float | None = None
+    growth_high: float | None = None
+    risk_low: float | None = None
+    risk_high: float | None = None
 
 
 _COVERAGE = shape(CoverageRow)

@@ -17,7 +17,7 @@ KEYS = {
 }  # fmt: skip
 EXTRA = {
     "share_low", "share_high", "rank", "conversations", "low", "high", "novelty", "alert", "risk", "attribute", "value",
-    "priority_parts", "splits",
+    "priority_parts", "splits", "growth_low", "growth_high", "risk_low", "risk_high",
 }  # fmt: skip
 LIFE = {"states", "ticket", "reason", "until", "opened_at", "closed_at", "held_since", "by_itself", "went_into"}
 
@@ -30,6 +30,7 @@ def test_the_shape_of_the_gaps(built: Offmap) -> None:
     topics = {topic["id"] for topic in built.done("topics", "--json").json["topics"]}
     for rank, gap in enumerate(found["gaps"], 1):
         assert set(gap) == KEYS | EXTRA | LIFE
+        assert gap["risk_low"] <= gap["risk"] <= gap["risk_high"]
         assert gap["rank"] == rank and gap["topic"] in topics
         assert all(set(one) == {"turn_id", "text"} for one in gap["examples"]) and gap["examples"]
         assert all(set(one) == {"item_id", "prompt"} for one in gap["nearest_eval_items"])

@@ -20,8 +20,10 @@ def test_it_passes_or_fails_by_what_is_asked_and_publishes_nothing(built: Offmap
     # The same set over the same traffic is what was published.
     assert passed.json["coverage"] == before["coverage"]
     assert passed.json["before"] == covered and passed.json["topics"] == []
+    assert passed.json["change"] == {"value": 0, "low": 0, "high": 0} and passed.json["changed"] is False
     failed = built("gate", "--eval-set", "shop", "--min-coverage", str(covered + 0.01))
     assert failed.code == 3 and failed.out.startswith(f"Failed: shop covers {covered:.0%}")
+    assert "), no change; " in failed.out
     certain = built("gate", "--eval-set", "shop", "--min-coverage", str(covered - 0.01), "--certain")
     assert certain.code == 3 and "low end" in certain.out
     assert built.done("gaps", "--json").json == before
@@ -43,10 +45,30 @@ def test_a_file_that_covers_more_is_told_with_its_topics(analysed: Offmap, tmp_p
     analysed.done("gate", "--file", tmp_path / "more.jsonl", "--min-coverage", "0", "--summary", summary)
     text = summary.read_text()
     assert text.count("### offmap gate") == 2  # appended
-    assert found.json["before_of"] == "shop" and "points on shop, which the last analysis compared" in text
-    assert "**Passed: more.jsonl covers" in text and "| topic | share | before | now |" in text
+    assert found.json["before_of"] == "shop" and ") on shop, which the last analysis compared" in text
+    assert "**Passed: more.jsonl covers" in text and "| topic | share | before | now | change |" in text
+    change = found.json["change"]
+    assert change["value"] == pytest.approx(found.json["coverage"]["value"] - found.json["before"])
+    assert 0 < change["low"] <= change["value"] <= change["high"] and found.json["changed"] is True
+    told = analysed.done("gate", "--file", tmp_path / "more.jsonl", "--min-coverage", "0").out
+    points = f"{100 * change['value']:+.0f} points ({100 * change['low']:+.0f} to {100 * change['high']:+.0f})"
+    assert points in told and "moves by itself" not in told
+    first = found.json["topics"][0]
+    assert first["change"]["low"] <= first["change"]["value"] <= first["change"]["high"] and first["changed"] is True
+    assert f" to {100 * first['change']['high']:+.0f})" in told
     assert analysed.done("evalset", "list", "--json").json == analysed.done("evalset", "list", "--json").json
     assert [one["name"] for one in analysed.done("evalset", "list", "--json").json["eval_sets"]] == ["shop"]
+
+
+def test_a_change_that_may_be_none_is_said_to_be(analysed: Offmap, tmp_path: Path) -> None:
+    lines = write_eval_set(tmp_path / "fewer.jsonl").read_text().splitlines()
+    (tmp_path / "fewer.jsonl").write_text("\n".join(lines[1:]) + "\n")
+    gate = ("gate", "--file", tmp_path / "fewer.jsonl", "--min-coverage", "0")
+    found = analysed(*gate, "--json").json
+    assert found["change"]["low"] <= 0 <= found["change"]["high"] and found["changed"] is False
+    summary = tmp_path / "summary.md"
+    said = "The change is within what an estimate moves by itself: its 90% interval, "
+    assert said in analysed.done(*gate, "--summary", summary).out and said in summary.read_text()
 
 
 def test_what_cannot_be_said_does_not_pass(analysed: Offmap, tmp_path: Path) -> None:

@@ -132,8 +132,8 @@ def test_a_mark_by_an_item_holds_while_a_set_has_it(opened: Store) -> None:
     other = opened.eval_sets.load("shop")
     without = [item for item in other.items if item.item_id != "parcel-0"]
     encoder = HashingEncoder()
-    gone = weigh(opened, encoder, SETTINGS, [replace(other, items=tuple(without))])
-    there = weigh(opened, encoder, SETTINGS, [other])
+    gone = weigh(opened, encoder, SETTINGS, [replace(other, items=tuple(without))]).report
+    there = weigh(opened, encoder, SETTINGS, [other]).report
     at = gone.turns["turn_key"].to_pylist().index(kept.turn_keys[0])
     assert there.turns["covered"][at].as_py() == 1 > gone.turns["covered"][at].as_py()
 
@@ -145,7 +145,7 @@ def test_noise_counts_in_nothing(opened: Store) -> None:
         TurnMarks(opened).noise(one)
     encoder = HashingEncoder()
     # What is marked since the atlas was made is left out of a look at it too.
-    now = weigh(opened, encoder, SETTINGS, [opened.eval_sets.load("shop")]).turns
+    now = weigh(opened, encoder, SETTINGS, [opened.eval_sets.load("shop")]).report.turns
     said = dict(zip(now["turn_key"].to_pylist(), now["covered"].to_pylist(), strict=True))
     assert {said[one.key] for one in chosen} == {None}
     done = run(opened)

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from monitor.atlas.communities import leiden_communities
 from monitor.atlas.neighbours import build_graph
 from monitor.coverage.estimate import Traffic, estimate_coverage
-from monitor.coverage.folds import LeftOut
+from monitor.coverage.folds import LeftOut, lots
 from monitor.coverage.novelty import EvalVectors, Novelty, measure_novelty
 from monitor.coverage.presence import presence
 from monitor.coverage.start import measure_starts
@@ -55,6 +55,7 @@ def left_out(texts: np.ndarray, covered: np.ndarray, missed: np.ndarray) -> Nove
         covered=covered,
         missed=missed[None],
         strata=np.arange(len(covered)),
+        lots=np.stack([lots(str(row) for row in range(len(covered)))] * 2),
         nearest_items=np.arange(len(texts)) % len(covered),
         nearest_cosines=texts.astype(np.float32),
         item_topics=np.zeros((1, len(covered)), np.int64),
@@ -152,9 +153,10 @@ def test_few_labels_of_many_items_are_as_sure_as_the_items():
         return estimate_coverage(novelty, traffic, topics=1, interval=0.9, replicates=200, seed=1).traffic
 
     each_its_own = left_out(turns, covered, missed)
+    drawn = np.stack([each_its_own.lots[0], lots(f"kind {one}" for one in kind)])
     alone = interval(each_its_own)
     of_labels, of_topics = (
-        interval(replace(each_its_own, strata=kind, labelled=labelled)) for labelled in (True, False)
+        interval(replace(each_its_own, strata=kind, lots=drawn, labelled=labelled)) for labelled in (True, False)
     )
     assert of_labels.low < 2000 / 2400 < of_labels.high
     assert of_labels.high - of_labels.low == pytest.approx(alone.high - alone.low, rel=0.2)

@@ -1,8 +1,8 @@
-"""When an eval set is enough, and which topics changed."""
+"""When an eval set is enough, what changed, and how sure that is."""
 
 import pytest
 
-from monitor.coverage.gate import decide_gate
+from monitor.coverage.gate import decide_gate, is_change
 from monitor.coverage.interval import Interval
 
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
@@ -33,3 +33,22 @@ def test_topics_that_changed_are_told_the_heaviest_first():
     assert [one.topic_id for one in found.topics] == ["b", "a"]  # c moved by five points, and new was not there
     assert found.topics[0].weight == pytest.approx(-0.045)
     assert len(decide_gate(Interval(0.8, 0.7, 0.9), 0.8, TOPICS, BEFORE, least=0.5, certain=False, most=1).topics) == 1
+
+
+def test_a_change_goes_with_its_topics_and_is_one_where_its_interval_leaves_out_zero():
+    change, of_a = Interval(0.05, 0.01, 0.08), Interval(0.8, 0.3, 0.99)
+    found = decide_gate(
+        Interval(0.8, 0.7, 0.9),
+        0.75,
+        TOPICS,
+        BEFORE,
+        change=change,
+        topic_changes={"a": of_a},
+        least=0.5,
+        certain=False,
+    )
+    assert found.change == change and found.changed is True
+    assert {one.topic_id: one.change for one in found.topics}["a"] == of_a
+    assert is_change(found.topics[0].change) is None  # nothing is known of b
+    assert is_change(Interval(-0.05, -0.08, -0.01)) and not is_change(Interval(0.05, -0.01, 0.08))
+    assert decide_gate(Interval(0.8, 0.7, 0.9), 0.75, [], {}, least=0.5, certain=False).changed is None

@@ -18,6 +18,7 @@ def measured(order=None, item_presence=None) -> Novelty:
         covered=covered,
         missed=missed[None],
         strata=np.zeros(200, np.int64),
+        lots=np.zeros((2, 200)),
         nearest_items=np.zeros(11, np.int64),
         nearest_cosines=texts.astype(np.float32),
         item_topics=np.zeros((1, 200), np.int64),
