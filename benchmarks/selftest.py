@@ -9,8 +9,9 @@ missing, and the sample traffic, of held-out seeds (`benchmarks/gaps.py` says ho
 without. Beside it what was said before: only kinds that lie alone in a topic counted.
 
 *Days*: of CLINC150 a third of the missing intents is not asked before the middle of the eight weeks. The traffic so far is
-analysed again and again, as `offmap serve` does. After how long is each listed for the first time, and what did the self-test
-of the middle predict? By the conversations that a gap needs alone (before), and by the turns of the smallest kind noticed.
+analysed again and again, as `offmap serve` does. After how long is each listed, in a gap that was not there before it began,
+and what did the self-test of the middle predict? By the conversations that a gap needs alone (before), and by the turns of the
+smallest kind that is noticed. An intent whose first turns lie in a gap that was listed already counts when a new one lists it.
 """
 
 from __future__ import annotations
@@ -129,11 +130,12 @@ def replay(pairs: list[tuple[str, str]], seed: int) -> list[dict]:
         sides = published_sides(store, encoder, settings, [store.eval_sets.load("evals")])
         told = self_test(*sides[:3], settings)
         before = len(sides[0].counted)
+        known = {gap.topic_id for gap in store.reports.gaps(store.runs.current().report_id)}
         first: dict[str, int] = {}
         for days in DAYS:
             end = BEGIN + timedelta(days=days)
             analyse(store, encoder, settings, eval_sets=["evals"], window=Window(START, end), clock=lambda end=end: end)
-            for intent in listed_intents(store, settings, truth, new):
+            for intent in listed_intents(store, settings, truth, new, known):
                 first.setdefault(intent, days)
     after = [one for one in turns if one["created_at"] >= BEGIN.replace(tzinfo=UTC).isoformat()]
     rows = []
@@ -153,10 +155,14 @@ def replay(pairs: list[tuple[str, str]], seed: int) -> list[dict]:
     return rows
 
 
-def listed_intents(store: Store, settings: Settings, truth: dict[str, str], new: frozenset[str]) -> list[str]:
-    """The new intents that the last analysis lists."""
+def listed_intents(
+    store: Store, settings: Settings, truth: dict[str, str], new: frozenset[str], known: set[str]
+) -> list[str]:
+    """The new intents that the last analysis lists, in gaps that were not there before they began (`known`)."""
     run = store.runs.current()
-    listed = {gap.topic_id for gap in store.reports.gaps(run.report_id)}
+    above = {one.topic_id: one.parent for one in store.atlases.topics(run.atlas_id)}
+    gaps = {gap.topic_id for gap in store.reports.gaps(run.report_id)}
+    listed = {topic for topic in gaps if not {topic, above[topic]} & known}
     window = Window(run.window_start, run.window_end)
     corpus = read_corpus(store, USER_TEXT, window=window, environments=settings.analysis.environments)
     atlas = read_atlas(store, run.atlas_id, corpus)

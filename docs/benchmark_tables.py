@@ -481,9 +481,9 @@ def _days_words(days: Sequence[Mapping[str, Any]]) -> str:
     turns = [one["listed_after_days"] * one["a_day"] * one["share"] for one in listed]
     now = median(own / (one["smallest"] * one["turns_before"]) for own, one in zip(turns, listed, strict=True))
     return (
-        f"\n\nNew intents that are at least so large, on CLINC150: {len(listed)} of {len(large)} were listed within 28 days. "
-        f"Those took {now:.1f} times as long as predicted (median); by the five conversations that a gap needs, "
-        f"as it was predicted before, {median(own / 5 for own in turns):.1f} times."
+        f"\n\nNew intents that are at least so large, on CLINC150: {len(listed)} of {len(large)} were listed in a new gap "
+        f"within 28 days. Those took {now:.1f} times as long as predicted (median); by the five conversations that a gap "
+        f"needs, as it was predicted before, {median(own / 5 for own in turns):.1f} times."
     )
 
 

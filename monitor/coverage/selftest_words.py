@@ -58,6 +58,6 @@ def about_smallest(share: float | None, hours: float | None, new_share: float, r
     long = f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
     return (
         f"Of kinds with {share:.1%} of the traffic or more at least 80% were found. Something new that takes {new_share:.0%} "
-        f"of the traffic from today on has as many turns as the smallest of those after about {long}; the next analysis then "
-        f"lists it as a gap (every {refit_minutes:g} minutes). Fewer turns may do, and surges and the lookout may tell sooner."
+        f"of the traffic from today on has as many turns as the smallest of those after about {long}: by then one of the "
+        f"analyses (every {refit_minutes:g} minutes) may list it as a gap. Surges and the lookout may tell sooner."
     )
