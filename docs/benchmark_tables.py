@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 __all__ = ["BENCHMARKS", "Results", "table"]
@@ -452,11 +453,67 @@ def gate_table(results: Results) -> str:
     return table(head, rows)
 
 
+def selftest_table(results: Results) -> str:
+    """What the self-test predicted of finding, and what became of the intents that are missing; then its days."""
+    rows = []
+    for data in dict.fromkeys(run["data"] for run in results["runs"]):
+        for labelled in (True, False):
+            runs = [run for run in results["runs"] if run["data"] == data and run["labelled"] == labelled]
+            large = [
+                (found, share >= run["smallest"])
+                for run in runs
+                if run["smallest"] is not None
+                for share, found in run["missing"]
+            ]
+            rows.append(
+                (
+                    data,
+                    "labels" if labelled else "topics",
+                    str(len(runs)),
+                    *(
+                        _of([found for run in runs for _, found in run[name]])
+                        for name in ("hidden_alone", "hidden", "missing")
+                    ),
+                    _of([found for found, is_large in large if is_large]),
+                )
+            )
+    head = (
+        "data",
+        "kinds",
+        "draws",
+        "hidden and found, alone in a topic (before)",
+        "hidden and found, all",
+        "really missing, and listed",
+        "of these as large as the smallest said to be noticed",
+    )
+    return table(head, rows) + _days_words(results["days"])
+
+
+def _of(found: Sequence[bool]) -> str:
+    return f"{sum(found)} of {len(found)} ({sum(found) / len(found):.0%})" if found else "none"
+
+
+def _days_words(days: Sequence[Mapping[str, Any]]) -> str:
+    """Of new intents at least as large as the smallest: whether and when they were listed, against two predictions."""
+    large = [one for one in days if one["smallest"] is not None and one["share"] >= one["smallest"]]
+    listed = [one for one in large if one["listed_after_days"] is not None]
+    if not listed:
+        return ""
+    turns = [one["listed_after_days"] * one["a_day"] * one["share"] for one in listed]
+    now = median(own / (one["smallest"] * one["turns_before"]) for own, one in zip(turns, listed, strict=True))
+    return (
+        f"\n\nNew intents that are at least so large, on CLINC150: {len(listed)} of {len(large)} were listed in a new gap "
+        f"within 28 days. Those took {now:.1f} times as long as predicted (median); by the five conversations that a gap "
+        f"needs, as it was predicted before, {median(own / 5 for own in turns):.1f} times."
+    )
+
+
 BENCHMARKS: dict[str, Callable[[Results], str]] = {
     "topics": topics_table,
     "coverage": coverage_table,
     "gate": gate_table,
     "gaps": gaps_table,
+    "selftest": selftest_table,
     "drift": drift_table,
     "drift_store": drift_store_table,
     "always_on": always_on_table,

@@ -24,7 +24,7 @@ from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
 from monitor.coverage.health import Health, unbalanced
 from monitor.coverage.health_words import health_verdict
-from monitor.coverage.selftest_words import about_finding, about_smallest
+from monitor.coverage.selftest_words import about_finding, about_sharing, about_smallest
 from monitor.records import short_hash
 from monitor.store.eval_health import EvalHealthRow
 from monitor.store.jobs import Job
@@ -187,8 +187,9 @@ def _selftest(context: PageContext, shown: Shown) -> Any:
 def _result(context: PageContext, job: Job, shown: Shown) -> Any:
     result = job.result or {}
     hidden = [one for one in result.get("hidden", ()) if isinstance(one, dict)]
-    lines: list[Any] = [verdict(_found(result, context.settings.gaps.min_conversations))]
-    missed = [one for one in hidden if one.get("alone") and not one.get("found")]
+    first, *others = _found(result, hidden, context.settings.schedule.refit_minutes)
+    lines: list[Any] = [verdict(first), *(dmc.Text(one, size="sm") for one in others if one)]
+    missed = [one for one in hidden if not one.get("found")]
     if missed:
         rows = []
         for one in missed[:5]:
@@ -202,12 +203,21 @@ def _result(context: PageContext, job: Job, shown: Shown) -> Any:
     return dmc.Stack(lines, gap="xs")
 
 
-def _found(result: Any, conversations: int) -> str:
+def _found(result: Any, hidden: list[dict[str, Any]], refit_minutes: float) -> list[str]:
+    if "new_share" not in result:  # of a version that counted otherwise
+        return ["It counted only kinds with a topic of their own then: test again."]
     found, tested = int(result.get("found", 0)), int(result.get("tested", 0))
-    first = about_finding(found, tested)
-    if not tested:
-        return first
-    return f"{first} {about_smallest(result.get('smallest_share'), result.get('hours'), conversations)}"
+    labelled = bool(result.get("labelled"))
+    said = [about_finding(found, tested, labelled)]
+    if tested:
+        alone, shared = (
+            [bool(one.get("found")) for one in hidden if bool(one.get("alone")) == own] for own in (True, False)
+        )
+        said.append(about_sharing((sum(alone), len(alone)), (sum(shared), len(shared))))
+    if tested and labelled:
+        share, hours = result.get("smallest_share"), result.get("hours")
+        said.append(about_smallest(share, hours, float(result["new_share"]), refit_minutes))
+    return said
 
 
 def _job_state(context: PageContext, job: Job) -> Any:

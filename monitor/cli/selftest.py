@@ -32,8 +32,8 @@ def selftest(
 ) -> None:
     """Hide what the eval set covers and see whether it is found.
 
-    Kinds are the labels of its items, or the topics they lie in. Without each the eval set is compared with the traffic of the
-    last analysis, and nothing is published.
+    Kinds are the labels of its items, or without labels the topics they lie in. Without each the eval set is
+    compared with the traffic of the last analysis, and nothing is published.
     """
     settings = read_settings(context, store)
     with open_store(settings) as opened:
@@ -60,7 +60,7 @@ def selftest(
     if as_json:
         print_json(_document(found, labels))
         return
-    for line in _words(found, settings.gaps.min_conversations):
+    for line in _words(found, settings.schedule.refit_minutes):
         say(clean(line))
     say()
     rows = [
@@ -83,21 +83,20 @@ def selftest(
     print_table(columns, rows)
 
 
-def _words(found: SelfTest, conversations: int) -> list[str]:
-    from monitor.coverage.selftest_words import about_finding, about_smallest
+def _words(found: SelfTest, refit_minutes: float) -> list[str]:
+    from monitor.coverage.selftest import NEW_SHARE
+    from monitor.coverage.selftest_words import about_finding, about_sharing, about_smallest
 
-    tested = found.tested
-    lines = [about_finding(found.found, len(tested))]
-    if not tested:
+    lines = [about_finding(found.found, len(found.hidden), found.labelled)]
+    if not found.hidden:
         return lines
-    lines.append(about_smallest(found.smallest, found.hours, conversations))
-    shared = len(found.hidden) - len(tested)
-    if shared:
-        lines.append(
-            f"{counted(shared, 'kind')} not counted: items of others lie in the same topic, which is covered without them too."
-        )
+    alone, shared = ([one.found for one in found.hidden if one.alone == own] for own in (True, False))
+    sharing = about_sharing((sum(alone), len(alone)), (sum(shared), len(shared)))
+    lines += [sharing] if sharing else []
+    if found.labelled:
+        lines.append(about_smallest(found.smallest, found.hours, NEW_SHARE, refit_minutes))
     if found.untested:
-        lines.append(f"Not tested, since their items lie in no one topic: {', '.join(found.untested)}.")
+        lines.append(f"Not tested, since no turn asks for them: {', '.join(found.untested)}.")
     return lines
 
 
@@ -111,16 +110,19 @@ def _document(found: SelfTest, labels: dict[str, str]) -> dict[str, Any]:
     def known(value: float) -> float | None:
         return None if math.isnan(value) else value
 
+    from monitor.coverage.selftest import NEW_SHARE
     from monitor.coverage.selftest_words import finding_interval
 
-    low, high = finding_interval(found.found, len(found.tested)) if found.tested else (None, None)
+    low, high = finding_interval(found.found, len(found.hidden)) if found.hidden else (None, None)
     return {
         "found": found.found,
-        "tested": len(found.tested),
+        "tested": len(found.hidden),
+        "labelled": found.labelled,
         "found_low": low,
         "found_high": high,
         "smallest_share": known(found.smallest),
         "hours": known(found.hours),
+        "new_share": NEW_SHARE,
         "untested": list(found.untested),
         "hidden": [
             {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.atlas.neighbours import nearest
 from monitor.atlas.timeline import DAY
 from monitor.coverage.items import ComparedItems
 from monitor.coverage.novelty import EvalVectors, home_topics
@@ -20,7 +21,7 @@ from monitor.coverage.report import Report, compare
 from monitor.coverage.slices import FINE, MIDDLE
 from monitor.settings import Settings
 
-__all__ = ["Hidden", "SelfTest", "self_test"]
+__all__ = ["NEW_SHARE", "Hidden", "SelfTest", "self_test"]
 
 #: Kinds are hidden in so many groups, one after another: a tenth of the eval set is away at a time.
 _GROUPS = 10
@@ -28,16 +29,22 @@ _GROUPS = 10
 #: The smallest share that would be noticed: of kinds at least so large, this part was found.
 _MOSTLY = 0.8
 
-#: A kind is tested when at least this part of its items lies in one topic, and it has two items there.
-_AT_HOME, _LEAST_ITEMS = 0.5, 2
+#: What takes this share of the traffic from its first day is the example of how long something new goes unlisted.
+NEW_SHARE = 0.01
+
+_HOUR = DAY / 24
+
+#: A turn is rather covered than not from this probability on.
+_COVERED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A kind of items that was hidden: its name, how many items, and the middle topic they lie in, with its share of the turns.
+    """A kind of items that was hidden: its name, how many items, the share of the turns that ask it, and the middle topic that
+    most of these lie in.
 
-    `alone` says that no other kind's items lie in that topic: otherwise the topic is covered still, and to list it would be
-    wrong. `found` says that the topic, or one in it, was listed as a gap, and `rank` where.
+    `alone` says that no other kind's items lie in that topic: what shares a topic is found less often. `found` says that the
+    topic, or one in it, was listed as a gap, and `rank` where.
     """
 
     name: str
@@ -51,24 +58,22 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What was hidden, the largest first. `smallest` is the least share of the traffic from which on most kinds were found (nan
-    when there is none), and `hours` how long such a topic takes to gather the conversations that a gap needs.
+    """What was hidden, the largest first; `labelled` says that kinds are labels and not topics.
 
-    `untested` names the kinds that lie in no topic of their own.
+    `untested` names the kinds that no turn asks. `smallest` is the least share of the traffic from which on most kinds were
+    found (nan when there is none, and without labels), and `hours` how long a new kind with `NEW_SHARE` of the traffic takes
+    to be listed.
     """
 
     hidden: tuple[Hidden, ...]
     untested: tuple[str, ...]
+    labelled: bool
     smallest: float
     hours: float
 
     @property
-    def tested(self) -> tuple[Hidden, ...]:
-        return tuple(one for one in self.hidden if one.alone)
-
-    @property
     def found(self) -> int:
-        return sum(one.found for one in self.tested)
+        return sum(one.found for one in self.hidden)
 
 
 def self_test(
@@ -84,22 +89,17 @@ def self_test(
         production.text_topics(MIDDLE), production.network.vectors, vectors, k=settings.atlas.neighbours
     )
     kinds = EvalVectors(vectors, items.labels, items.texts).kinds()
-    named = kinds is not None
+    labelled = kinds is not None
     kinds = homes if kinds is None else kinds
-    topics = production.atlas.topics
-    turns = np.bincount(production.atlas.of_turns[MIDDLE][production.counted] + 1, minlength=len(topics) + 1)[1:]
-    shares = turns / max(len(production.counted), 1)
+    asked = _asked(production, compare(production, items, vectors, settings), kinds, vectors)
     own, untested = {}, []
     for kind in np.unique(kinds).tolist():
-        inside = np.flatnonzero(kinds == kind)
-        name = (items.labels[inside[0]] or "") if named else ""
-        at = homes[inside][homes[inside] >= 0]
-        home = int(np.bincount(at).argmax()) if len(at) else -1
-        there = int((at == home).sum())
-        if home < 0 or there < max(_LEAST_ITEMS, _AT_HOME * len(inside)) or (named and not name):
+        first, home = int(np.flatnonzero(kinds == kind)[0]), asked.home(kind)
+        name = (items.labels[first] or "") if labelled else ""
+        if home is None or not (name if labelled else kind >= 0):
             untested.append(name or "items without a topic")
             continue
-        own[kind] = (name or topics[home].label, home, len(inside))
+        own[kind] = (name or production.atlas.topics[kind].label, home, int((kinds == kind).sum()))
     rng = np.random.default_rng(settings.atlas.seed)
     order = rng.permutation(np.array(list(own), np.int64)) if own else np.empty(0, np.int64)
     found: list[Hidden] = []
@@ -108,17 +108,45 @@ def self_test(
         keep = ~np.isin(kinds, away)
         report = compare(production, items.only(keep), vectors[keep], settings)
         left = set(homes[keep].tolist())
-        found += [_hidden(*own[kind], shares, left, report, production) for kind in away.tolist()]
+        found += [_hidden(*own[kind], asked.share(kind), left, report, production) for kind in away.tolist()]
     found.sort(key=lambda one: (-one.share, one.name))
-    smallest = _smallest([one for one in found if one.alone])
-    return SelfTest(tuple(found), tuple(sorted(untested)), smallest, _hours(production, smallest, settings))
+    # Of whole topics even the smallest are found, and what is asked inside of one is not: their size says nothing.
+    smallest = _smallest(found) if labelled else float("nan")
+    return SelfTest(tuple(found), tuple(sorted(untested)), labelled, smallest, _hours(production, smallest, settings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of each kind: the kind [c] of the turns that count, -1 for none, and their middle topics [c]."""
+
+    kinds: NDArray[np.int64]
+    topics: NDArray[np.int64]
+
+    def share(self, kind: int) -> float:
+        return float((self.kinds == kind).mean())
+
+    def home(self, kind: int) -> int | None:
+        """The topic that most of its turns lie in."""
+        at = self.topics[(self.kinds == kind) & (self.topics >= 0)]
+        return int(np.bincount(at).argmax()) if len(at) else None
+
+
+def _asked(production: Production, report: Report, kinds: NDArray[np.int64], vectors: NDArray[np.float32]) -> _Asked:
+    """A turn is of its nearest item's kind when it is rather covered than not: what is missing is near to some item too."""
+    counted = production.counted
+    covered = report.turns.column("covered").to_numpy(zero_copy_only=False) if report.turns.num_rows else None
+    nearest_item = nearest(production.network.vectors, vectors, k=1)[0][:, 0][production.corpus.text_of[counted]]
+    of_turns = np.full(len(counted), -1, np.int64)
+    if covered is not None:
+        of_turns = np.where(covered[counted] >= _COVERED, kinds[nearest_item], -1)
+    return _Asked(of_turns, production.atlas.of_turns[MIDDLE][counted])
 
 
 def _hidden(
     name: str,
     home: int,
     items: int,
-    shares: NDArray[np.float64],
+    share: float,
     left: set[int],
     report: Report,
     production: Production,
@@ -127,7 +155,7 @@ def _hidden(
     topic_id = topics[home].topic_id
     family = {topic_id, *(one.topic_id for one in topics if one.level == FINE and one.parent == topic_id)}
     ranks = [gap.rank for gap in report.gaps if gap.topic_id in family]
-    return Hidden(name, items, topic_id, float(shares[home]), home not in left, bool(ranks), min(ranks, default=None))
+    return Hidden(name, items, topic_id, share, home not in left, bool(ranks), min(ranks, default=None))
 
 
 def _smallest(tested: Sequence[Hidden]) -> float:
@@ -141,12 +169,13 @@ def _smallest(tested: Sequence[Hidden]) -> float:
     return smallest
 
 
-def _hours(production: Production, share: float, settings: Settings) -> float:
-    """Hours in which a topic of this share of the turns gathers as many conversations as a gap needs, at the window's pace."""
+def _hours(production: Production, smallest: float, settings: Settings) -> float:
+    """Hours until a kind that is new, and takes `NEW_SHARE` of the traffic from then on, has as many turns as the smallest that
+    is noticed, and the conversations that a gap needs, at the window's pace. Then it waits for the next analysis."""
     counted = production.counted
-    if not np.isfinite(share) or not len(counted):
+    if not np.isfinite(smallest) or not len(counted):
         return float("nan")
-    created = production.corpus.created[counted]
-    days = max((production.end - int(created.min())) / DAY, 1e-9)
-    conversations = len(np.unique(production.corpus.conversation[counted])) / days
-    return 24 * settings.gaps.min_conversations / max(conversations * share, 1e-9)
+    hours = max((production.end - int(production.corpus.created[counted].min())) / _HOUR, 1e-9)
+    conversations = len(np.unique(production.corpus.conversation[counted]))
+    needed = max(smallest, settings.gaps.min_conversations / conversations)
+    return hours * needed / NEW_SHARE

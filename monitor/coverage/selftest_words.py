@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from monitor.wording import counted, percent
 
-__all__ = ["about_finding", "about_smallest", "finding_interval"]
+__all__ = ["about_finding", "about_sharing", "about_smallest", "finding_interval"]
 
 _ENDS = (0.05, 0.95)
 
@@ -23,24 +23,41 @@ def finding_interval(found: int, tested: int) -> tuple[float, float]:
     return (low if found else 0.0), (high if found < tested else 1.0)
 
 
-def about_finding(found: int, tested: int) -> str:
+def about_finding(found: int, tested: int, labelled: bool) -> str:
     if not tested:
-        return (
-            "No kind of items has a topic of its own in the traffic: there is nothing that could be hidden and found."
-        )
+        return "No turn asks what the items ask: there is nothing that could be hidden and found."
     low, high = finding_interval(found, tested)
-    return (
+    said = (
         f"It would have found {found} of {counted(tested, 'kind')} of items, hidden a tenth of them at a time. That is "
         f"{percent(low)} to {percent(high)} of such kinds (90% interval)."
     )
+    return said if labelled else f"{said} {_WHOLE_TOPICS}"
 
 
-def about_smallest(share: float | None, hours: float | None, conversations: int) -> str:
-    """`share` of the traffic and the `hours` in which it gathers the conversations that a gap needs; None or nan without."""
+_WHOLE_TOPICS = (
+    "The items have no labels, so whole topics were hidden. What is asked inside of a topic of something else is found less "
+    "often: labels would show how often."
+)
+
+
+def about_sharing(alone: tuple[int, int], shared: tuple[int, int]) -> str:
+    """Of kinds in a topic of their own, and of those that share one, how many were found, and how many there are."""
+    if not shared[1]:
+        return ""
+    said = f"{shared[0]} of the {shared[1]} that share a topic with other kinds of items"
+    return (
+        f"Found were {f'{alone[0]} of the {alone[1]} that have a topic of their own, and ' if alone[1] else ''}{said}."
+    )
+
+
+def about_smallest(share: float | None, hours: float | None, new_share: float, refit_minutes: float) -> str:
+    """`share` of the traffic from which on most kinds were found, and the `hours` that a new kind with `new_share` takes to be
+    listed; None or nan without."""
     if share is None or hours is None or math.isnan(share) or math.isnan(hours):
         return "Not even the largest were found reliably."
     long = f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
     return (
-        f"The smallest topic that you would notice is {share:.1%} of the traffic; at its pace that gathers the {conversations} "
-        f"conversations that a gap needs in {long}."
+        f"Of kinds with {share:.1%} of the traffic or more at least 80% were found. Something new that takes {new_share:.0%} "
+        f"of the traffic from today on has as many turns as the smallest of those after about {long}: by then one of the "
+        f"analyses (every {refit_minutes:g} minutes) may list it as a gap. Surges and the lookout may tell sooner."
     )

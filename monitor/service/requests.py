@@ -82,7 +82,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "drift_html": ("path",),
     "replay_letters": ("read", "left", "turns"),
     "discard_letters": ("discarded",),
-    "selftest": ("found", "tested", "smallest_share", "hours"),
+    "selftest": ("found", "tested", "labelled", "smallest_share", "hours", "new_share"),
     "why": ("run",),
 }
 

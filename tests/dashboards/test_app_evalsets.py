@@ -99,9 +99,11 @@ class Answered(Worker):
             "found": 3,
             "tested": 4,
             "smallest_share": 0.021,
+            "labelled": True,
             "hours": 30.0,
+            "new_share": 0.01,
             "untested": [],
-            "hidden": [{**hidden, "alone": True, "found": False, "rank": None}],
+            "hidden": [{**hidden, "alone": False, "found": False, "rank": None}],
         }
 
 
@@ -111,7 +113,7 @@ def test_a_self_test_keeps_no_words(store: Store) -> None:
     assert duties.run_queued() == "selftest"
     job = store.jobs.find(job_id)
     assert job is not None and job.result is not None
-    assert job.result["hidden"] == [{"topic": "t1", "items": 8, "share": 0.04, "alone": True, "found": False}]
+    assert job.result["hidden"] == [{"topic": "t1", "items": 8, "share": 0.04, "alone": False, "found": False}]
     assert (job.result["found"], job.result["smallest_share"]) == (3, 0.021)
     assert "somebody" not in repr(job)
 
@@ -158,7 +160,7 @@ def test_a_second_version_draws_the_line_and_the_self_test_is_shown(
         with served(store, Settings()) as url:
             tab.goto(url + "/evalsets")
             tab.wait_for_selector("text=It would have found 3 of 4 kinds of items")
-            tab.wait_for_selector("text=of such kinds (90% interval). The smallest topic")
+            tab.wait_for_selector("text=Of kinds with 2.1% of the traffic or more")
             tab.wait_for_selector(".chart .annotation >> nth=0")
             shown = str(tab.inner_text("#page"))
             assert "not found when hidden" in shown and topic.label in shown
