@@ -92,6 +92,7 @@ def finding(case: Case, labelled: bool) -> dict:
         "hidden": [[one.share, one.found] for one in told.hidden],
         "hidden_alone": [[one.share, one.found] for one in told.hidden if one.alone],
         "untested": len(told.untested),
+        "listed": len(told.listed),
         "hours": None if math.isnan(told.hours) else told.hours,
         "missing": really,
     }

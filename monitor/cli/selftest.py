@@ -97,6 +97,8 @@ def _words(found: SelfTest, refit_minutes: float) -> list[str]:
         lines.append(about_smallest(found.smallest, found.hours, NEW_SHARE, refit_minutes))
     if found.untested:
         lines.append(f"Not tested, since no turn asks for them: {', '.join(found.untested)}.")
+    if found.listed:
+        lines.append(f"Not tested, since their topic is on the list of gaps already: {', '.join(found.listed)}.")
     return lines
 
 
@@ -124,6 +126,7 @@ def _document(found: SelfTest, labels: dict[str, str]) -> dict[str, Any]:
         "hours": known(found.hours),
         "new_share": NEW_SHARE,
         "untested": list(found.untested),
+        "listed": list(found.listed),
         "hidden": [
             {
                 "name": one.name,

@@ -23,8 +23,9 @@ from monitor.settings import Settings
 
 __all__ = ["NEW_SHARE", "Hidden", "SelfTest", "self_test"]
 
-#: Kinds are hidden in so many groups, one after another: a tenth of the eval set is away at a time.
-_GROUPS = 10
+#: Kinds are hidden in so many groups, one after another. The more is away at a time, the more is found, also of what is really
+#: missing (docs/decisions/0039).
+_GROUPS = 20
 
 #: The smallest share that would be noticed: of kinds at least so large, this part was found.
 _MOSTLY = 0.8
@@ -60,13 +61,15 @@ class Hidden:
 class SelfTest:
     """What was hidden, the largest first; `labelled` says that kinds are labels and not topics.
 
-    `untested` names the kinds that no turn asks. `smallest` is the least share of the traffic from which on most kinds were
+    `untested` names the kinds that no turn asks, `listed` those whose topic is on the list of gaps as it is: hidden, they would
+    be on it for what is missing already. `smallest` is the least share of the traffic from which on most kinds were
     found (nan when there is none, and without labels), and `hours` how long a new kind with `NEW_SHARE` of the traffic takes
     to be listed.
     """
 
     hidden: tuple[Hidden, ...]
     untested: tuple[str, ...]
+    listed: tuple[str, ...]
     labelled: bool
     smallest: float
     hours: float
@@ -91,13 +94,17 @@ def self_test(
     kinds = EvalVectors(vectors, items.labels, items.texts).kinds()
     labelled = kinds is not None
     kinds = homes if kinds is None else kinds
-    asked = _asked(production, compare(production, items, vectors, settings), kinds, vectors)
-    own, untested = {}, []
+    whole = compare(production, items, vectors, settings)
+    asked = _asked(production, whole, kinds, vectors)
+    own, untested, listed = {}, [], []
     for kind in np.unique(kinds).tolist():
         first, home = int(np.flatnonzero(kinds == kind)[0]), asked.home(kind)
         name = (items.labels[first] or "") if labelled else ""
         if home is None or not (name if labelled else kind >= 0):
             untested.append(name or "items without a topic")
+            continue
+        if _ranks(home, whole, production):
+            listed.append(name or production.atlas.topics[kind].label)
             continue
         own[kind] = (name or production.atlas.topics[kind].label, home, int((kinds == kind).sum()))
     rng = np.random.default_rng(settings.atlas.seed)
@@ -112,7 +119,8 @@ def self_test(
     found.sort(key=lambda one: (-one.share, one.name))
     # Of whole topics even the smallest are found, and what is asked inside of one is not: their size says nothing.
     smallest = _smallest(found) if labelled else float("nan")
-    return SelfTest(tuple(found), tuple(sorted(untested)), labelled, smallest, _hours(production, smallest, settings))
+    hours = _hours(production, smallest, settings)
+    return SelfTest(tuple(found), tuple(sorted(untested)), tuple(sorted(listed)), labelled, smallest, hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +159,17 @@ def _hidden(
     report: Report,
     production: Production,
 ) -> Hidden:
+    ranks = _ranks(home, report, production)
+    topic_id = production.atlas.topics[home].topic_id
+    return Hidden(name, items, topic_id, share, home not in left, bool(ranks), min(ranks, default=None))
+
+
+def _ranks(home: int, report: Report, production: Production) -> list[int]:
+    """Where the gaps stand that are a topic or lie in it."""
     topics = production.atlas.topics
     topic_id = topics[home].topic_id
     family = {topic_id, *(one.topic_id for one in topics if one.level == FINE and one.parent == topic_id)}
-    ranks = [gap.rank for gap in report.gaps if gap.topic_id in family]
-    return Hidden(name, items, topic_id, share, home not in left, bool(ranks), min(ranks, default=None))
+    return [gap.rank for gap in report.gaps if gap.topic_id in family]
 
 
 def _smallest(tested: Sequence[Hidden]) -> float:

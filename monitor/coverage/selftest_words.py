@@ -25,10 +25,12 @@ def finding_interval(found: int, tested: int) -> tuple[float, float]:
 
 def about_finding(found: int, tested: int, labelled: bool) -> str:
     if not tested:
-        return "No turn asks what the items ask: there is nothing that could be hidden and found."
+        return (
+            "No turn asks what the items ask, but for what is listed already: there is nothing to be hidden and found."
+        )
     low, high = finding_interval(found, tested)
     said = (
-        f"It would have found {found} of {counted(tested, 'kind')} of items, hidden a tenth of them at a time. That is "
+        f"It would have found {found} of {counted(tested, 'kind')} of items, hidden a twentieth of them at a time. That is "
         f"{percent(low)} to {percent(high)} of such kinds (90% interval)."
     )
     return said if labelled else f"{said} {_WHOLE_TOPICS}"
