@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 __all__ = ["BENCHMARKS", "Results", "table"]
 
 Results = Mapping[str, Any]
+
+#: Shares of the traffic by which kinds of the self-test are compared with missing intents of their size.
+_SIZES = (0.002, 0.005, 0.01)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -465,28 +469,31 @@ def selftest_table(results: Results) -> str:
                 if run["smallest"] is not None
                 for share, found in run["missing"]
             ]
+            hidden, missing = ([one for run in runs for one in run[name]] for name in ("hidden", "missing"))
             rows.append(
                 (
                     data,
                     "labels" if labelled else "topics",
                     str(len(runs)),
-                    *(
-                        _of([found for run in runs for _, found in run[name]])
-                        for name in ("hidden_alone", "hidden", "missing")
-                    ),
+                    _of([found for run in runs for _, found in run["hidden_alone"]]),
+                    _of([found for _, found in hidden]),
+                    _by_size(hidden, missing),
+                    _of([found for _, found in missing]),
                     _of([found for found, is_large in large if is_large]),
                 )
             )
-    head = (
-        "data",
-        "kinds",
-        "draws",
-        "hidden and found, alone in a topic (before)",
-        "hidden and found, all",
-        "really missing, and listed",
-        "of these as large as the smallest said to be noticed",
-    )
+    head = ("data", "kinds", "draws", "hidden and found, alone in a topic", "hidden and found, all",
+            "as large as the missing", "really missing, and listed",
+            "of these as large as the smallest said to be noticed")  # fmt: skip
     return table(head, rows) + _days_words(results["days"])
+
+
+def _by_size(hidden: Sequence[tuple[float, bool]], missing: Sequence[tuple[float, bool]]) -> str:
+    """The share of the missing that would be listed if those of each size were as often as the hidden ones of that size."""
+    sizes = [bisect(_SIZES, share) for share, _ in missing]
+    found = {size: [was for share, was in hidden if bisect(_SIZES, share) == size] for size in set(sizes)}
+    known = [fmean(found[size]) for size in sizes if found[size]]
+    return f"{fmean(known):.0%}" if known else "none"
 
 
 def _of(found: Sequence[bool]) -> str:

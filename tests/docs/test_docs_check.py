@@ -331,8 +331,8 @@ def test_the_table_of_the_self_test_sets_what_was_said_beside_what_came_of_it() 
     new = {"share": 0.02, "smallest": 0.01, "turns_before": 1000, "a_day": 100, "listed_after_days": 6}
     days = [new, new | {"listed_after_days": None}, new | {"share": 0.005}]
     said = check.BENCHMARKS["selftest"]({"runs": [run], "days": days})
-    assert "| CLINC150 | labels | 1 | 1 of 1 (100%) | 2 of 3 (67%) | 1 of 3 (33%) | 1 of 2 (50%) |" in said
-    assert "| CLINC150 | topics | 0 | none | none | none | none |" in said
+    assert "| CLINC150 | labels | 1 | 1 of 1 (100%) | 2 of 3 (67%) | 67% | 1 of 3 (33%) | 1 of 2 (50%) |" in said
+    assert "| CLINC150 | topics | 0 | none | none | none | none | none |" in said
     # 6 days at 2 of 100 turns are 12, of the 10 that were predicted, and of the five conversations.
     assert (
         "1 of 2 were listed in a new gap within 28 days" in said and "took 1.2 times" in said and "2.4 times." in said

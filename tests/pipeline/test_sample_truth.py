@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from consumers.ingest import ingest_file, utc_now
+from monitor.coverage.selftest import self_test
 from monitor.drift.comparison import compare_windows
 from monitor.drift.look import read_look
 from monitor.encoding.encoder import make_encoder
 from monitor.evalsets.importer import import_eval_set
-from monitor.pipeline import Analysis, analyse
+from monitor.pipeline import Analysis, analyse, published_sides
 from monitor.records import Window
 from monitor.settings import Settings
 from monitor.store.drift import DriftRow
@@ -31,6 +32,7 @@ SHIFT = datetime(2026, 4, 13)
 
 @dataclass(frozen=True)
 class Outcome:
+    store: Path
     truth: dict
     analysis: Analysis
     gaps: list[GapRow]
@@ -68,7 +70,9 @@ def outcome(folder: Path, *arguments: str) -> Outcome:
         )
     totals = Counter(record["intent"] or record["kind"] for record in records.values())
     truth = json.loads((folder / "truth.json").read_text())
-    return Outcome(truth, found, gaps, report.value, (report.low, report.high), contents, totals, drift)
+    return Outcome(
+        folder / "offmap.duckdb", truth, found, gaps, report.value, (report.low, report.high), contents, totals, drift
+    )
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +151,16 @@ def test_the_control_does_not_drift(control: Outcome) -> None:
 
 def test_staging_is_kept_out(planted: Outcome) -> None:
     assert planted.analysis.turns == planted.truth["counts"]["production_turns"]
+
+
+def test_the_self_test_hides_what_is_not_listed_as_it_is(planted: Outcome) -> None:
+    settings = Settings()
+    with Store.open(str(planted.store)) as store:
+        sides = published_sides(store, make_encoder(settings.encoder), settings, [store.eval_sets.load("sample")])
+        found = self_test(*sides[:3], settings)
+        above = {one.topic_id: one.parent for one in store.atlases.topics(planted.analysis.run.atlas_id)}
+    listed = {gap.topic_id for gap in planted.gaps}
+    labels = {label for label in sides[1].labels if label}
+    assert found.listed and {*found.listed, *found.untested, *(one.name for one in found.hidden)} == labels
+    assert not {one.topic_id for one in found.hidden} & (listed | {above[one] for one in listed})
+    assert found.found >= 0.6 * len(found.hidden)
