@@ -154,16 +154,20 @@ def coverage_table(results: Results) -> str:
             row["data"],
             f"{row['turns']:,}",
             str(row["items_per_intent"]),
-            *(f"{row[name]:.1f}" for name in ("offmap_error", "offmap_unlabelled_error")),
+            *(
+                f"{row[f'{name}_error']:.1f} ± {row[f'{name}_standard_error']:.1f}"
+                for name in ("offmap", "offmap_unlabelled")
+            ),
             *(f"{row[f'quantile_{q}_error']:.1f}" for q in ("0.7", "0.9")),
             f"{row['offmap_of_all_covered']:.0f} %",
             f"{row['offmap_interval_holds']:.0%}",
             f"{row['offmap_topic_interval_holds']:.0%}",
+            f"{row['offmap_open_topic_interval_holds']:.0%}",
         ]
         for row in results["table"]
     ]
     head = ("data", "turns", "items an intent", "error, points", "without labels", "Storey, .7", "Storey, .9",
-            "read for 100 %", "90 % interval holds", "of topics")  # fmt: skip
+            "read for 100 %", "90 % interval holds", "of topics", "of open topics")  # fmt: skip
     found = [
         [
             row["data"],
@@ -171,16 +175,25 @@ def coverage_table(results: Results) -> str:
             str(row["items_per_intent"]),
             *(
                 f"{row[f'{name}_auroc']:.3f} / {row[f'{name}_ap']:.3f}"
-                for name in ("nearest_item", "diffused", "told_labelled", "by_slice", "by_slice_labelled")
+                for name in (
+                    "nearest_item",
+                    "first_diffusion",
+                    "diffused",
+                    "told_labelled",
+                    "by_slice",
+                    "by_slice_told",
+                    "by_slice_labelled",
+                )
             ),
         ]
         for row in results["finding"]
     ]
-    names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "novelty", "covered, labelled",
-             "topics by novelty", "topics, labelled")  # fmt: skip
+    names = ("data", "turns", "items an intent", "nearest eval item, AUROC / AP", "first diffusion", "novelty",
+             "covered, labelled", "topics by novelty", "topics", "topics, labelled")  # fmt: skip
     between = (
-        f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing. Finding the turns, and the topics, "
-        "of a fifth of the intents that is missing, without labels, and by the probability of being covered with them:"
+        f"Mean of {results['draws']} draws with 0, 20, 40 and 60 % of the intents missing, ± one standard error. Open topics "
+        "have a figure between 10 and 90 %. Finding the turns, and topics, of a fifth of the intents that is missing; topics "
+        "by mean novelty, as with the first diffusion, and by the probability of being covered, as offmap ranks them:"
     )
     return f"{table(head, shares)}\n\n{between}\n\n{table(names, found)}"
 

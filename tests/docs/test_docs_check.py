@@ -221,18 +221,28 @@ def test_coverage_has_a_table_of_errors_and_one_of_what_is_found(tmp_path: Path)
         "offmap_of_all_covered": 97.2,
         "offmap_interval_holds": 0.88,
         "offmap_topic_interval_holds": 0.61,
+        "offmap_open_topic_interval_holds": 0.52,
     }
+    share |= {f"{name}_standard_error": 0.4 for name in ("offmap", "offmap_unlabelled")}
     share |= {f"{name}_error": 3.94 for name in ("offmap", "offmap_unlabelled", "quantile_0.7", "quantile_0.9")}
     found = {"data": "D", "turns": 2400, "items_per_intent": 3}
     found |= {
         f"{name}_{kind}": 0.5
-        for name in ("nearest_item", "diffused", "told_labelled", "by_slice", "by_slice_labelled")
+        for name in (
+            "nearest_item",
+            "first_diffusion",
+            "diffused",
+            "told_labelled",
+            "by_slice",
+            "by_slice_told",
+            "by_slice_labelled",
+        )
         for kind in ("auroc", "ap")
     }
     (tmp_path / "coverage.json").write_text(json.dumps({"draws": 2, "table": [share], "finding": [found]}))
     shown = check.benchmark_section("coverage", tmp_path)
-    assert "| D | 2,400 | 3 | 3.9 | 3.9 | 3.9 | 3.9 | 97 % | 88% | 61% |" in shown
-    assert "| D | 2,400 | 3 |" + 5 * " 0.500 / 0.500 |" in shown
+    assert "| D | 2,400 | 3 | 3.9 ± 0.4 | 3.9 ± 0.4 | 3.9 | 3.9 | 97 % | 88% | 61% | 52% |" in shown
+    assert "| D | 2,400 | 3 |" + 7 * " 0.500 / 0.500 |" in shown
 
 
 def test_drift_has_tables_of_power_level_attribution_and_cost(tmp_path: Path) -> None:
