@@ -296,13 +296,14 @@ def sample_case(seed: int) -> Case:
         return analysed(folder, folder / "turns.jsonl.gz", truth, missing)
 
 
-def clinc_case(pairs: list[tuple[str, str]], seed: int) -> Case:
-    """Popularity is log-normal; what is an eval item is no turn."""
+def clinc_turns(pairs: list[tuple[str, str]], seed: int) -> tuple[list[dict], list[dict], dict[str, str], list[str]]:
+    """Turns, eval items, each turn's intent, and the intents without an item. Popularity is log-normal; what is an eval item is
+    no turn."""
     rng = np.random.default_rng(seed)
     texts, labels = (np.array(one, dtype=object) for one in zip(*pairs, strict=True))
     names = np.unique(labels.astype(str))
     rng.shuffle(names)
-    missing = frozenset(names[: round(MISSING * len(names))].tolist())
+    missing = names[: round(MISSING * len(names))].tolist()
     popularity = rng.lognormal(0, 1, len(names))
     popularity /= popularity.sum()
     turns, items, truth = [], [], {}
@@ -317,11 +318,16 @@ def clinc_case(pairs: list[tuple[str, str]], seed: int) -> Case:
             turns.append(
                 {"turn_id": f"t{row}", "conversation_id": f"c{row}", "created_at": created, "user_text": texts[row]}
             )
+    return turns, items, truth, missing
+
+
+def clinc_case(pairs: list[tuple[str, str]], seed: int) -> Case:
+    turns, items, truth, missing = clinc_turns(pairs, seed)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "turns.jsonl").write_text("".join(json.dumps(one) + "\n" for one in turns), "utf-8")
         (place / "evalset.jsonl").write_text("".join(json.dumps(one) + "\n" for one in items), "utf-8")
-        return analysed(place, place / "turns.jsonl", truth, missing)
+        return analysed(place, place / "turns.jsonl", truth, frozenset(missing))
 
 
 def analysed(folder: Path, log: Path, truth: dict[str, str], missing: frozenset[str]) -> Case:

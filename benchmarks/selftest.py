@@ -32,7 +32,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.coverage import load_clinc_pairs
-from benchmarks.gaps import END, FIRST_DRAW, ITEMS, MISSING, SAMPLE_SEEDS, START, TURNS, Case, clinc_case, sample_case
+from benchmarks.gaps import END, FIRST_DRAW, SAMPLE_SEEDS, START, Case, clinc_case, clinc_turns, sample_case
 from consumers.ingest import ingest_file
 from monitor.atlas.assembly import read_atlas
 from monitor.atlas.corpus import read_corpus
@@ -173,29 +173,11 @@ def listed_intents(
 
 def dated(pairs: list[tuple[str, str]], seed: int) -> tuple[list[dict], list[dict], dict[str, str], frozenset[str]]:
     """Turns, items, each turn's intent, and the missing intents that nobody asks before the middle."""
-    rng = np.random.default_rng(seed)
-    texts, labels = (np.array(one, dtype=object) for one in zip(*pairs, strict=True))
-    names = np.unique(labels.astype(str))
-    rng.shuffle(names)
-    missing = names[: round(MISSING * len(names))].tolist()
+    turns, items, truth, missing = clinc_turns(pairs, seed)
     new = frozenset(missing[: round(NEW * len(missing))])
-    popularity = rng.lognormal(0, 1, len(names))
-    popularity /= popularity.sum()
-    turns, items, truth = [], [], {}
-    for name, share in zip(names.tolist(), popularity, strict=True):
-        own = rng.permutation(np.flatnonzero(labels == name))
-        if name not in missing:
-            items += [{"prompt": texts[row], "label": name} for row in own[:ITEMS]]
-        for row in own[ITEMS:][: max(3, round(share * TURNS))]:
-            at = START + timedelta(seconds=float(rng.uniform(0, (END - START).total_seconds())))
-            if name in new and at < BEGIN:
-                continue
-            truth[f"t{row}"] = name
-            created = at.replace(tzinfo=UTC).isoformat()
-            turns.append(
-                {"turn_id": f"t{row}", "conversation_id": f"c{row}", "created_at": created, "user_text": texts[row]}
-            )
-    return turns, items, truth, new
+    begin = BEGIN.replace(tzinfo=UTC).isoformat()
+    turns = [one for one in turns if truth[one["turn_id"]] not in new or one["created_at"] >= begin]
+    return turns, items, {one["turn_id"]: truth[one["turn_id"]] for one in turns}, new
 
 
 def write(place: Path, runs: list[dict], days: list[dict]) -> None:
