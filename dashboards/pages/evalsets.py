@@ -24,7 +24,7 @@ from dashboards.queries.run import Shown, read_run
 from dashboards.state import Selection
 from monitor.coverage.health import Health, unbalanced
 from monitor.coverage.health_words import health_verdict
-from monitor.coverage.selftest_words import about_finding, about_sharing, about_smallest
+from monitor.coverage.selftest_words import about_finding, about_sharing, about_smallest, found_by_topic
 from monitor.records import short_hash
 from monitor.store.eval_health import EvalHealthRow
 from monitor.store.jobs import Job
@@ -210,10 +210,8 @@ def _found(result: Any, hidden: list[dict[str, Any]], refit_minutes: float) -> l
     labelled = bool(result.get("labelled"))
     said = [about_finding(found, tested, labelled)]
     if tested:
-        alone, shared = (
-            [bool(one.get("found")) for one in hidden if bool(one.get("alone")) == own] for own in (True, False)
-        )
-        said.append(about_sharing((sum(alone), len(alone)), (sum(shared), len(shared))))
+        kinds = ((bool(one.get("alone")), bool(one.get("found"))) for one in hidden)
+        said.append(about_sharing(*found_by_topic(kinds)))
     if tested and labelled:
         share, hours = result.get("smallest_share"), result.get("hours")
         said.append(about_smallest(share, hours, float(result["new_share"]), refit_minutes))

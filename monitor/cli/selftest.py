@@ -85,13 +85,12 @@ def selftest(
 
 def _words(found: SelfTest, refit_minutes: float) -> list[str]:
     from monitor.coverage.selftest import NEW_SHARE
-    from monitor.coverage.selftest_words import about_finding, about_sharing, about_smallest
+    from monitor.coverage.selftest_words import about_finding, about_sharing, about_smallest, found_by_topic
 
     lines = [about_finding(found.found, len(found.hidden), found.labelled)]
     if not found.hidden:
         return lines
-    alone, shared = ([one.found for one in found.hidden if one.alone == own] for own in (True, False))
-    sharing = about_sharing((sum(alone), len(alone)), (sum(shared), len(shared)))
+    sharing = about_sharing(*found_by_topic((one.alone, one.found) for one in found.hidden))
     lines += [sharing] if sharing else []
     if found.labelled:
         lines.append(about_smallest(found.smallest, found.hours, NEW_SHARE, refit_minutes))

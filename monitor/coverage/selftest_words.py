@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from scipy.stats import beta
 
 from monitor.wording import counted, percent
 
-__all__ = ["about_finding", "about_sharing", "about_smallest", "finding_interval"]
+__all__ = ["about_finding", "about_sharing", "about_smallest", "finding_interval", "found_by_topic"]
 
 _ENDS = (0.05, 0.95)
 
@@ -40,6 +41,18 @@ _WHOLE_TOPICS = (
     "The items have no labels, so whole topics were hidden. What is asked inside of a topic of something else is found less "
     "often: labels would show how often."
 )
+
+
+def found_by_topic(hidden: Iterable[tuple[bool, bool]]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How many were found and how many there are, of kinds in a topic of their own and of those that share one; each kind as
+    whether it is alone and whether it was found.
+
+    >>> found_by_topic([(True, True), (False, True), (False, False)])
+    ((1, 1), (1, 2))
+    """
+    kinds = list(hidden)
+    alone, shared = ([found for own, found in kinds if own == wanted] for wanted in (True, False))
+    return (sum(alone), len(alone)), (sum(shared), len(shared))
 
 
 def about_sharing(alone: tuple[int, int], shared: tuple[int, int]) -> str:
