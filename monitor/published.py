@@ -103,6 +103,7 @@ def compared_with(run: PublishedRun) -> str:
 def left_out(counts: Sequence[RuleCount]) -> str:
     """What rules kept out, in words; empty for nothing.
 
+    >>> from monitor.store.kept_out import RuleCount
     >>> left_out([RuleCount('app = "playground"', 1200), RuleCount("eval_runs = true", 1)])
     'Kept out by rule: 1,200 turns with app = "playground", 1 turn with eval_runs = true.'
     """

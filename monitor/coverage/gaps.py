@@ -123,7 +123,7 @@ def gap_id_of(topic_id: str, attribute: str | None = None, value: str | None = N
     """A gap has the id of its topic, and so lives as long; that of a part of a topic has the part's hash behind it.
 
     >>> gap_id_of("t1f00"), gap_id_of("t1f00", "tenant", "uk")
-    ('g1f00', 'g1f00-f7ff')
+    ('g1f00', 'g1f00-a27b')
     """
     part = "" if attribute is None else "-" + short_hash(attribute, value or "", length=4)
     return "g" + topic_id[1:] + part
