@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from consumers.ingest import ingest_file, utc_now
+from monitor.coverage.estimate import Coverage
 from monitor.coverage.report import Report, compare
 from monitor.encoding.encoder import make_encoder
 from monitor.evalsets.importer import import_eval_set
@@ -56,7 +57,14 @@ def reported(store: Store, eval_set: EvalSet) -> dict:
     production, items, vectors, _ = published_sides(store, make_encoder(settings.encoder), settings, [eval_set])
     assert len(items) >= len(eval_set.items) / 2  # a text that is not the same is an item still
     report = compare(production, items, vectors, settings)
-    return {**{name: getattr(report, name) for name in Report.__slots__}, "turns": report.turns.to_pylist()}
+    assert report.coverage is not None
+    drawn = {name: getattr(report.coverage, name) for name in Coverage.__slots__}
+    return {
+        **{name: getattr(report, name) for name in Report.__slots__},
+        "turns": report.turns.to_pylist(),
+        # Bit for bit: arrays have no one truth value, and nan is not equal to itself.
+        "coverage": {name: one.tobytes() if isinstance(one, np.ndarray) else repr(one) for name, one in drawn.items()},
+    }
 
 
 @pytest.mark.parametrize("part", [0.25, 1.0])
