@@ -102,7 +102,7 @@ def _shell(context: PageContext) -> Any:
                     dmc.AppShellNavbar(dmc.Stack(links, gap=2), p="xs"),
                     dmc.AppShellMain(
                         dmc.Stack(
-                            [html.Div(id="notes"), dcc.Loading(html.Div(id="page"), type="dot", delay_show=400)],
+                            [html.Div(id="notes"), _loading(html.Div(id="page"))],
                             gap="sm",
                         )
                     ),
@@ -117,6 +117,11 @@ def _shell(context: PageContext) -> Any:
         theme={"primaryColor": "indigo", "defaultRadius": "md", "fontFamily": "Inter, system-ui, sans-serif"},
         defaultColorScheme="auto",
     )
+
+
+def _loading(inner: Any) -> Any:
+    """Dots in place of a page on its way. What a page asks for later, as a job's state, leaves the rest where it is."""
+    return dcc.Loading(inner, type="dot", delay_show=400, target_components={inner.id: "children"})
 
 
 def _bar(context: PageContext) -> Any:

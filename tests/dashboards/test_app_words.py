@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -251,6 +252,28 @@ def test_the_page_of_words(tab: Any, analysed_app: Offmap) -> None:
         assert "move by more than chance" in page or "by more than chance" in page
         assert tab.locator("#talks mark").count() > 0, "conversations are marked too"
         assert "Rising and falling" in text_of(tab, url + "/topics")
+
+
+@pytest.mark.slow
+def test_the_page_stands_while_its_words_are_counted(
+    tab: Any, analysed_app: Offmap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, of_topic = threading.Event(), Words.of_topic
+
+    def slowly(*given: Any) -> Any:
+        assert counted.wait(20)
+        return of_topic(*given)
+
+    monkeypatch.setattr(Words, "of_topic", slowly)
+    with Store.open(str(analysed_app.store)) as store, served(store, Settings()) as url:
+        run = store.runs.current()
+        assert run is not None
+        tab.goto(f"{url}/topics?topic={store.atlases.topics(run.atlas_id)[0].topic_id}")
+        tab.wait_for_selector("#topic-words .mantine-Skeleton-root")
+        tab.wait_for_timeout(1_000)
+        assert "Conversations" in tab.inner_text("#page"), "what is there already is not hidden by what is not"
+        counted.set()
+        tab.wait_for_selector("#topic-words .small-table, #topic-words p")
 
 
 @pytest.mark.slow

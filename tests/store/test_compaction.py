@@ -39,7 +39,10 @@ def test_a_long_stream_of_small_batches_leaves_few_files(name: str) -> None:
                 most = max(most, files(store))
         assert store.turns.count() == 80 and store.offsets.next("kafka:t", "0") == 80
         assert most <= 15
+        # The last look may be up to four transactions ago: one more finds little left, and the next nothing.
+        Compaction(store._database).run_if_due()
         assert Compaction(store._database).run_if_due() is False
+        assert store.turns.count() == 80
     with Store.open(name) as store:
         assert {turn.turn_id for turn in store.turns.fetch([make_turn("t0").key, make_turn("u39").key])} == {
             "t0",
