@@ -265,6 +265,7 @@ def tails(texts: Texts, replays: int, permutations: int = 20_000) -> dict:
                 span_days=SPAN,
                 rng=np.random.default_rng(1),
                 permutations=permutations,
+                level=1.0,  # or it ends as soon as nothing can be found any more
             )
         many = asked.call_args.args[1]
         where = np.quantile(many, at)

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from monitor.atlas.timeline import DAY
 from monitor.drift.sample import thinned
-from monitor.drift.tails import Tails, adjusted_for_all
+from monitor.drift.tails import Tails, adjusted_for_all, rejection_is_out_of_reach
 
 __all__ = ["Surge", "find_surges"]
 
@@ -112,10 +112,14 @@ def find_surges(
     seasons = _seasons(season, rows, created, opened, talk)
     chances = _Chances.of(near, opened, seasons, borders)
     observed = _Counts.of(near, host, opened, borders, chances)
+    surest, reached = observed.log_tails.min(initial=0.0), 0
     least = np.empty(permutations)
     for number in range(permutations):
         again = _permuted(opened, seasons, rng)
         least[number] = _Counts.of(near, host, again, borders, chances).log_tails.min(initial=0.0)
+        reached += int(least[number] <= surest)
+        if rejection_is_out_of_reach(reached, permutations, level):
+            return []
     adjusted = adjusted_for_all(observed.log_tails, least)
     found = _separate(observed, near, adjusted, level, opened, borders, most)
     surges = []

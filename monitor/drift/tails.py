@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tails", "adjusted_for_all", "log_tail"]
+__all__ = ["Tails", "adjusted_for_all", "log_tail", "rejection_is_out_of_reach"]
 
 #: Tails of so many trials are kept in tables, of so many numbers together; one table for 6,000 trials takes 1.9 GB to make.
 _TABLE, _NUMBERS = 1_000, 8_000_000
@@ -78,6 +78,12 @@ def adjusted_for_all(log_tails: NDArray[np.float64], least: NDArray[np.float64])
     mode, scale = _gumbel(-least)
     beyond = -np.expm1(-np.exp(-np.maximum((-log_tails - mode) / scale, -30.0)))
     return np.asarray(np.where(reached < _FEW, np.minimum(counted, beyond), counted), np.float64)
+
+
+def rejection_is_out_of_reach(reached: int, permutations: int, level: float) -> bool:
+    """Whether `adjusted_for_all` says more than `level` of a tail that so many permutations have reached, whatever the others
+    say: they need not be made (Besag and Clifford, 1991)."""
+    return reached >= _FEW and (1 + reached) / (permutations + 1) > level
 
 
 def _gumbel(sample: NDArray[np.float64]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from monitor.drift.tails import Tails, adjusted_for_all, log_tail
+from monitor.drift.tails import Tails, adjusted_for_all, log_tail, rejection_is_out_of_reach
 
 
 @pytest.mark.parametrize("chance", [0.03, 0.4])
@@ -58,3 +58,17 @@ def test_p_values_grow_with_their_tails_and_are_never_beyond_what_is_counted() -
     counted = (1 + (least[None] <= tails[:, None]).sum(axis=1)) / 100
     assert (found <= counted + 1e-12).all() and (found >= 0).all()
     assert adjusted_for_all(np.zeros(3), np.zeros(99)).tolist() == [1.0, 1.0, 1.0], "nothing was ever seen"
+
+
+def test_what_is_given_up_is_above_the_level_whatever_the_other_permutations_say() -> None:
+    for permutations in (99, 499):
+        for level in (0.001, 0.01, 0.05, 0.2, 1.0):
+            at = next(
+                (one for one in range(permutations + 1) if rejection_is_out_of_reach(one, permutations, level)), None
+            )
+            if at is None:
+                assert level == 1.0
+                continue
+            for rest in (-1.0, 0.0):  # all others reach it, or none
+                least = np.where(np.arange(permutations) < at, -1.0, rest)
+                assert adjusted_for_all(np.array([-1.0]), least)[0] > level
