@@ -121,7 +121,8 @@ def _shell(context: PageContext) -> Any:
 
 def _loading(inner: Any) -> Any:
     """Dots in place of a page on its way. What a page asks for later, as a job's state, leaves the rest where it is."""
-    return dcc.Loading(inner, type="dot", delay_show=400, target_components={inner.id: "children"})
+    page: Any = {inner.id: "children"}  # dash's own type of it has no fields
+    return dcc.Loading(inner, type="dot", delay_show=400, target_components=page)
 
 
 def _bar(context: PageContext) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.atlas.threads import one_thread_a_product
+
 __all__ = ["Logistic", "fit_logistic"]
 
 #: Weight of the squared coefficients. Of 0.01, 0.03, 0.1, 0.3 and 1 on CLINC150's validation split, 0.01 to 0.1 are equal.
@@ -67,7 +69,8 @@ def fit_logistic(vectors: NDArray[np.float32], classes: NDArray[np.int64]) -> Lo
         return float(value + penalty), gradient.ravel().astype(np.float64)
 
     start = np.zeros(features.shape[1] * number)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "ftol": 1e-5})
+    with one_thread_a_product():
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "ftol": 1e-5})
     parameters = found.x.reshape(-1, number).astype(np.float32)
     coefficients = parameters[:-1]
     return Logistic(coefficients, parameters[-1] - mean @ coefficients)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.atlas.threads import one_thread_a_product
+
 __all__ = ["CANDIDATES", "Meaning", "akin", "choose_terms"]
 
 #: Terms of a topic that are encoded. With 25, labels of CLINC150's topics are told apart best; with 10, a little worse.
@@ -65,10 +67,11 @@ def choose_terms(
         return [() for _ in candidates]
     row = {term: number for number, term in enumerate(distinct)}
     vectors = encode(distinct).astype(np.float64)
-    return [
-        _chosen(terms, vectors[[row[term] for term, _ in terms]], centres, topic, count)
-        for topic, terms in enumerate(candidates)
-    ]
+    with one_thread_a_product():
+        return [
+            _chosen(terms, vectors[[row[term] for term, _ in terms]], centres, topic, count)
+            for topic, terms in enumerate(candidates)
+        ]
 
 
 def akin(first: str, second: str) -> bool:
