@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from monitor.store import Store
 from tests.store.postgres_support import MISSING, Postgres, binaries, postgres_server
+from tests.store.templates import Templates
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 
@@ -36,8 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -patience[item.path])
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    return Templates(tmp_path_factory.mktemp("templates"))
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, templates: Templates) -> Iterator[Store]:
+    templates.copy_to(str(tmp_path / "store.duckdb"))
     with Store.open(str(tmp_path / "store.duckdb"), threads=2) as opened:
         yield opened
 

@@ -12,11 +12,13 @@ from alert_rows import START, alert, turn
 
 from monitor.store import Store
 from monitor.store.alerts import DeliveryRow, SubjectRow
+from tests.store.templates import Templates, file_name
 
 
 @pytest.fixture(params=["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    name = f"ducklake:{tmp_path / 'a.ducklake'}" if request.param == "ducklake" else str(tmp_path / "a.duckdb")
+def store(request: pytest.FixtureRequest, tmp_path: Path, templates: Templates) -> Iterator[Store]:
+    name = file_name(request.param, tmp_path)
+    templates.copy_to(name)
     with Store.open(name, threads=2) as opened:
         yield opened
 

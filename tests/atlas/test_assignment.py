@@ -21,6 +21,7 @@ from monitor.pipeline import analyse
 from monitor.records import Turn
 from monitor.settings import Settings
 from monitor.store.store import Store
+from tests.store.templates import copied_into, file_name
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "small"
 NOW = datetime(2026, 5, 1)
@@ -96,12 +97,20 @@ def test_an_index_of_anchors_votes_as_all_of_them_do(monkeypatch: pytest.MonkeyP
 ENCODER = HashingEncoder()
 
 
-@pytest.fixture(params=["", pytest.param("ducklake:", marks=pytest.mark.slow)], ids=["duckdb", "ducklake"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """The sample, analysed."""
-    with Store.open(f"{request.param}{tmp_path / 's.db'}") as opened:
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
+def analysed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a store with the sample, analysed."""
+    name = file_name(request.param, tmp_path_factory.mktemp("analysed"))
+    with Store.open(name) as opened:
         ingest_file(opened, SAMPLE / "turns.jsonl.gz", clock=lambda: NOW)
         analyse(opened, ENCODER, Settings(), eval_sets=[], clock=lambda: NOW)
+    return name
+
+
+@pytest.fixture
+def store(analysed: str, tmp_path: Path) -> Iterator[Store]:
+    """A copy of it."""
+    with Store.open(copied_into(tmp_path, analysed)) as opened:
         yield opened
 
 

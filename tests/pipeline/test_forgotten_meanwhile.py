@@ -26,6 +26,7 @@ from monitor.records import Turn
 from monitor.store.store import Store
 from tests.cli.cli_traffic import write_eval_set
 from tests.pipeline.test_topic_decisions import fixed, ingest
+from tests.store.templates import Templates
 from tests.store.test_deletion_everywhere import everywhere
 
 #: In texts of `THEIRS` alone, and in so many of them that it comes into labels.
@@ -49,8 +50,9 @@ def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(name: str, tmp_path: Path) -> Iterator[Store]:
+def store(name: str, tmp_path: Path, templates: Templates) -> Iterator[Store]:
     """A log, and turns that are going to be forgotten."""
+    templates.copy_to(name)
     with Store.open(name, threads=2) as opened:
         ingest(opened, tmp_path, seed=3, name="a", conversations=96)
         import_eval_set(opened, write_eval_set(tmp_path / "shop.jsonl"), "shop", utc_now)

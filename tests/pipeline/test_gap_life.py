@@ -24,18 +24,28 @@ from monitor.store.reports import GapRow
 from monitor.store.store import Store
 from tests.cli.cli_traffic import MISSING, question, write_eval_set
 from tests.pipeline.test_topic_decisions import ingest, topic, topics
+from tests.store.templates import copied_into, file_name
 
 TICKET = "https://tracker.example.org/OPS-1"
 
 
-@pytest.fixture(params=["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An analysed log of 480 turns with four gaps."""
-    name = str(tmp_path / "s.duckdb") if request.param == "duckdb" else f"ducklake:{tmp_path / 's.ducklake'}"
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
+def analysed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a store with an analysed log of 480 turns with four gaps."""
+    folder = tmp_path_factory.mktemp("analysed")
+    name = file_name(request.param, folder)
     with Store.open(name, threads=2) as opened:
-        ingest(opened, tmp_path, seed=3, name="a", conversations=240)
-        keep(opened, write_eval_set(tmp_path / "evals.jsonl"))
+        ingest(opened, folder, seed=3, name="a", conversations=240)
+        keep(opened, write_eval_set(folder / "evals.jsonl"))
         run(opened)
+    return name
+
+
+@pytest.fixture
+def store(analysed: str, tmp_path: Path) -> Iterator[Store]:
+    """A copy of it, and its eval set beside it."""
+    write_eval_set(tmp_path / "evals.jsonl")
+    with Store.open(copied_into(tmp_path, analysed), threads=2) as opened:
         yield opened
 
 

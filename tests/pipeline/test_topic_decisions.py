@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from monitor.settings import Settings, load
 from monitor.store.atlases import TopicRow
 from monitor.store.store import Store
 from tests.cli.cli_traffic import write_eval_set, write_log
+from tests.store.templates import copied_into, file_name
 
 COLUMNS = ("broad", "middle", "fine")
 
@@ -74,26 +74,21 @@ def events(store: Store, topic_id: str) -> set[tuple[str, str | None]]:
     return {(row.event, row.other) for row in store.atlases.lineage(current.atlas_id) if row.topic_id == topic_id}
 
 
-@pytest.fixture(scope="module")
-def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
+def analysed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a store with an analysed log of 480 turns."""
     folder = tmp_path_factory.mktemp("decided")
-    with Store.open(str(folder / "s.duckdb"), threads=2) as store:
-        ingest(store, folder, seed=3, name="a", conversations=240)
-        run(store)
-    return folder / "s.duckdb"
+    name = file_name(request.param, folder)
+    with Store.open(name, threads=2) as opened:
+        ingest(opened, folder, seed=3, name="a", conversations=240)
+        run(opened)
+    return name
 
 
-@pytest.fixture(params=["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An analysed log of 480 turns."""
-    if request.param == "ducklake":
-        with Store.open(f"ducklake:{tmp_path / 's.ducklake'}", threads=2) as opened:
-            ingest(opened, tmp_path, seed=3, name="a", conversations=240)
-            run(opened)
-            yield opened
-        return
-    shutil.copy(request.getfixturevalue("analysed"), tmp_path / "s.duckdb")
-    with Store.open(str(tmp_path / "s.duckdb"), threads=2) as opened:
+@pytest.fixture
+def store(analysed: str, tmp_path: Path) -> Iterator[Store]:
+    """A copy of it."""
+    with Store.open(copied_into(tmp_path, analysed), threads=2) as opened:
         yield opened
 
 

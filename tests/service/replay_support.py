@@ -1,4 +1,4 @@
-"""Eight weeks of sample traffic, a look a day: what would have been told when."""
+"""Eight weeks of sample traffic, looked at again and again: what would have been told when."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Outcome:
     told: list[Told]
 
 
-def outcome(folder: Path, *arguments: str) -> Outcome:
+def outcome(folder: Path, *arguments: str, every: timedelta = timedelta(days=1)) -> Outcome:
     assert generate(["--out", str(folder), *arguments]) == 0
     with gzip.open(folder / "turn_truth.jsonl.gz") as lines:
         truth = {record["turn_id"]: record for record in map(json.loads, lines)}
@@ -45,7 +45,7 @@ def outcome(folder: Path, *arguments: str) -> Outcome:
         ingest_file(history, folder / "turns.jsonl.gz")
         import_eval_set(history, folder / "evalset.jsonl", "sample", utc_now)
         encoder = make_encoder(settings.encoder)
-        days = list(replay(history, target, encoder, settings, eval_sets=["sample"], every=timedelta(days=1)))
+        days = list(replay(history, target, encoder, settings, eval_sets=["sample"], every=every))
         for day in days:
             for alert in day.alerts:
                 turns = target.turns.fetch(list(alert.content.examples))

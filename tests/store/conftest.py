@@ -11,6 +11,7 @@ import pytest
 from monitor.records import Turn
 from monitor.store import Store
 from tests.store.postgres_support import Postgres
+from tests.store.templates import Templates
 
 NOON = datetime(2026, 3, 1, 12)
 
@@ -25,7 +26,9 @@ def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(name: str) -> Iterator[Store]:
+def store(name: str, templates: Templates, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """An empty store of this name."""
+    templates.copy_to(name, request.getfixturevalue("postgres") if "dbname=" in name else None)
     with Store.open(name, threads=2) as opened:
         yield opened
 

@@ -69,6 +69,11 @@ class Postgres:
         self._run("createdb", name)
         return f"ducklake:postgres:{self.keywords(name)} data_path='{folder / name}'"
 
+    def copy(self, database: str, to: str) -> None:
+        """Put what is in one database, which nobody uses now, in place of another."""
+        self.ask("postgres", f"DROP DATABASE {to}")
+        self.ask("postgres", f"CREATE DATABASE {to} TEMPLATE {database}")
+
     def keywords(self, database: str) -> str:
         return f"dbname={database} host={self.folder} user=offmap"
 
