@@ -118,7 +118,7 @@ def find_surges(
     least = np.empty(permutations)
     for start in range(0, permutations, _TOGETHER):
         block = least[start : start + _TOGETHER]
-        block[:] = _least(near, host, [_permuted(opened, seasons, rng) for _ in block], borders, chances)
+        block[:] = _surest(near, host, [_permuted(opened, seasons, rng) for _ in block], borders, chances)
         reached += int((block <= surest).sum())
         if rejection_is_out_of_reach(reached, permutations, level):
             return []
@@ -287,7 +287,7 @@ class _Counts:
         return cls(chances.total, recent.T, found)
 
 
-def _least(
+def _surest(
     near: csr_matrix,
     host: NDArray[np.int64],
     permuted: Sequence[NDArray[np.int64]],
@@ -299,14 +299,14 @@ def _least(
     recent = near @ came
     found = []
     for number, opened in enumerate(permuted):
-        looked, least = np.flatnonzero(opened[host] >= borders[-1]), 0.0
+        looked, surest = np.flatnonzero(opened[host] >= borders[-1]), 0.0
         for window, tails in enumerate(chances.tails):
             count = recent[looked, number * len(borders) + window]
             many = count >= _LEAST
             rows = looked[many]
             of_rows = tails.log_tails(rows, chances.total[rows], np.rint(count[many]).astype(np.int64))
-            least = min(least, float(of_rows.min(initial=0.0)))
-        found.append(least)
+            surest = min(surest, float(of_rows.min(initial=0.0)))
+        found.append(surest)
     return found
 
 

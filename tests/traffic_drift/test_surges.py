@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from monitor.drift import surges
 from monitor.drift.surges import Surge, find_surges
 from tests.traffic_drift.drift_draws import SUBJECTS, draw, most_alarms
 
@@ -113,6 +114,20 @@ def test_a_subject_that_was_always_there_and_one_that_went_are_no_surge() -> Non
     gone = created.copy()
     gone[new] -= 20 * DAY
     assert look(vectors, gone, talk, permutations=99) == []
+
+
+@pytest.mark.parametrize("conversations", [1, 14])
+def test_what_is_found_does_not_hang_on_how_permutations_are_counted(
+    conversations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors, created, talk, _ = planted(np.random.default_rng(5), conversations, 4)
+    found = look(vectors, created, talk, permutations=199)
+    assert bool(found) == (conversations > 1)
+    # At a level of 1 all of them are made.
+    every = look(vectors, created, talk, permutations=199, level=1.0)
+    assert [one for one in every if one.p_value <= 0.01] == found
+    monkeypatch.setattr(surges, "_TOGETHER", 1)
+    assert look(vectors, created, talk, permutations=199, level=1.0) == every
 
 
 def test_what_is_outside_the_span_is_not_looked_at() -> None:
