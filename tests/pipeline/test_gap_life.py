@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def test_a_plan_goes_with_its_topic_into_another(store: Store) -> None:
 def test_a_merger_hides_nothing(store: Store) -> None:
     gone, target = gaps(store)[:2]
     made = decided(store, gone.gap_id)
-    made.wont_fix("out of scope", utc_now().date())
+    made.wont_fix("out of scope", (utc_now() + timedelta(days=30)).date())
     made.write()
     Decisions(store, Settings()).merge(gone.topic_id, target.topic_id)
     run(store)
@@ -218,7 +219,7 @@ def test_what_is_decided_of_a_whole_holds_for_its_parts(store: Store) -> None:
     Decisions(store, Settings()).merge(first.topic_id, second.topic_id)
     run(store)
     made = decided(store, second.gap_id)
-    made.wont_fix("out of scope", utc_now().date())
+    made.wont_fix("out of scope", (utc_now() + timedelta(days=30)).date())
     made.write()
     split = Decisions(store, Settings()).split(second.topic_id)
     run(store)
