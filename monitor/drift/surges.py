@@ -255,6 +255,13 @@ class _Chances:
             tails.append(Tails.of(near @ of_season[seasons] / np.maximum(total, 1) if seasons.any() else alike, most))
         return cls(total, tuple(tails))
 
+    def log_tails(
+        self, window: int, rows: NDArray[np.int64], recent: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Of neighbourhoods [r] with so many recent conversations [r]: those with enough, and the logarithms of their tails."""
+        many = recent >= _LEAST
+        return rows[many], self.tails[window].log_tails(rows[many], self.total[rows[many]], recent[many])
+
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
@@ -277,13 +284,12 @@ class _Counts:
         chances: _Chances,
     ) -> _Counts:
         """`host` is the conversation of each neighbourhood's centre."""
-        came = np.stack([(opened >= border).astype(np.float32) for border in borders], 1)
-        recent = np.rint(near @ came).astype(np.int64)
-        looked = opened[host] >= borders[-1]
+        recent = _recent(near, [opened], borders)
+        looked = np.flatnonzero(opened[host] >= borders[-1])
         found = np.zeros((len(borders), len(chances.total)))
-        for window, tails in enumerate(chances.tails):
-            rows = np.flatnonzero(looked & (recent[:, window] >= _LEAST))
-            found[window, rows] = tails.log_tails(rows, chances.total[rows], recent[rows, window])
+        for window in range(len(borders)):
+            rows, tails = chances.log_tails(window, looked, recent[looked, window])
+            found[window, rows] = tails
         return cls(chances.total, recent.T, found)
 
 
@@ -295,19 +301,19 @@ def _surest(
     chances: _Chances,
 ) -> list[float]:
     """The least logarithm of a tail in each of some permutations of the times, as `_Counts` has them."""
-    came = np.stack([opened >= border for opened in permuted for border in borders], 1).astype(np.float32)
-    recent = near @ came
-    found = []
+    recent, found = _recent(near, permuted, borders), []
     for number, opened in enumerate(permuted):
-        looked, surest = np.flatnonzero(opened[host] >= borders[-1]), 0.0
-        for window, tails in enumerate(chances.tails):
-            count = recent[looked, number * len(borders) + window]
-            many = count >= _LEAST
-            rows = looked[many]
-            of_rows = tails.log_tails(rows, chances.total[rows], np.rint(count[many]).astype(np.int64))
-            surest = min(surest, float(of_rows.min(initial=0.0)))
-        found.append(surest)
+        looked = np.flatnonzero(opened[host] >= borders[-1])
+        of_windows = recent[looked, number * len(borders) : (number + 1) * len(borders)]
+        tails = [chances.log_tails(window, looked, of_windows[:, window])[1] for window in range(len(borders))]
+        found.append(min(float(one.min(initial=0.0)) for one in tails))
     return found
+
+
+def _recent(near: csr_matrix, times: Sequence[NDArray[np.int64]], borders: Sequence[int]) -> NDArray[np.int64]:
+    """How many conversations of each neighbourhood are recent [n, t * w], for each of some times [c] by window."""
+    came = np.stack([opened >= border for opened in times for border in borders], 1).astype(np.float32)
+    return np.asarray(near @ came).astype(np.int64)  # sums of ones are whole
 
 
 def _separate(
