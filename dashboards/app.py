@@ -102,7 +102,7 @@ def _shell(context: PageContext) -> Any:
                     dmc.AppShellNavbar(dmc.Stack(links, gap=2), p="xs"),
                     dmc.AppShellMain(
                         dmc.Stack(
-                            [html.Div(id="notes"), _loading(html.Div(id="page"))],
+                            [html.Div(id="notes"), _place_for_page()],
                             gap="sm",
                         )
                     ),
@@ -119,10 +119,10 @@ def _shell(context: PageContext) -> Any:
     )
 
 
-def _loading(inner: Any) -> Any:
-    """Dots in place of a page on its way. What a page asks for later, as a job's state, leaves the rest where it is."""
-    page: Any = {inner.id: "children"}  # dash's own type of it has no fields
-    return dcc.Loading(inner, type="dot", delay_show=400, target_components=page)
+def _place_for_page() -> Any:
+    """Where the page comes, dots while it does. What a page asks for later, as a job's state, leaves the rest where it is."""
+    made: Any = {"page": "children"}  # dash's own type of it has no fields
+    return dcc.Loading(html.Div(id="page"), type="dot", delay_show=400, target_components=made)
 
 
 def _bar(context: PageContext) -> Any:
