@@ -26,7 +26,7 @@ from monitor.records import Turn
 from monitor.store.store import Store
 from tests.cli.cli_traffic import write_eval_set
 from tests.pipeline.test_topic_decisions import fixed, ingest
-from tests.store.templates import Templates
+from tests.store.templates import Templates, file_name
 from tests.store.test_deletion_everywhere import everywhere
 
 #: In texts of `THEIRS` alone, and in so many of them that it comes into labels.
@@ -46,7 +46,7 @@ STEPS = ("build_network", "find_topics", "draw_map", "find_signals", "compare", 
 
 @pytest.fixture(params=["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
 def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "s.duckdb") if request.param == "duckdb" else f"ducklake:{tmp_path / 's.ducklake'}"
+    return file_name(request.param, tmp_path)
 
 
 @pytest.fixture

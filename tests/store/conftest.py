@@ -11,7 +11,7 @@ import pytest
 from monitor.records import Turn
 from monitor.store import Store
 from tests.store.postgres_support import Postgres
-from tests.store.templates import Templates
+from tests.store.templates import Templates, file_name
 
 NOON = datetime(2026, 3, 1, 12)
 
@@ -22,7 +22,7 @@ def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         server: Postgres = request.getfixturevalue("postgres")
         return server.new_store(tmp_path)
-    return str(tmp_path / "offmap.duckdb") if request.param == "duckdb" else f"ducklake:{tmp_path / 'offmap.ducklake'}"
+    return file_name(request.param, tmp_path)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from monitor.errors import SettingError, StoreBusyError
 from monitor.store import Store
 from tests.store.conftest import make_turn
+from tests.store.templates import file_name
 
 HOLD = """
 import sys
@@ -25,7 +26,7 @@ with Store.open(sys.argv[1]):
 @pytest.fixture(params=["duckdb", pytest.param("ducklake", marks=pytest.mark.slow)])
 def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of a store in a file: a server's is held by nobody, and its disk is not ours."""
-    return str(tmp_path / "offmap.duckdb") if request.param == "duckdb" else f"ducklake:{tmp_path / 'offmap.ducklake'}"
+    return file_name(request.param, tmp_path)
 
 
 def test_held_by_another_process(name: str) -> None:
